@@ -1,0 +1,181 @@
+"""What every actor has: a name, its end of the link, its retry policy, its intents.
+
+An actor never touches the store's state, only outcomes. It holds no counters either: what happened is in
+the records.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from sim.kernel import Process
+from sim.link import OP, Client
+from sim.record import NONE, REJECTED
+from sim.retry import REJECT, Action, Decision, Observed, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from sim.kernel import Kernel
+    from sim.link import Link
+    from sim.record import Attempt, Intent, Op, Recorder, Unknown
+    from sim.retry import Policy, PolicySpec
+    from sim.rng import Streams
+    from sim.scenario import Scenario
+    from sim.store.outcome import Ok, Refused
+    from sim.workload import Workload
+
+    Story = Generator[None, Any, None]
+    Send = Callable[..., None]
+
+ACTIONS: Final = tuple(Action)
+_ACTION_INDEX: Final = {action: index for index, action in enumerate(ACTIONS)}
+
+READ_ELIGIBLE: Final = OP["read_eligible"]
+ISSUE_CLAIM_GRANT: Final = OP["issue_claim_grant"]
+
+
+class World:
+    """What the actors of one run share.
+
+    Attributes
+    ----------
+    kernel, link, recorder, workload, streams, scenario
+        The parts of the run.
+    policy : PolicySpec
+        The retry policy of this arm.
+    lanes : list of str
+        Every lane in use, in the scenario's order.
+    ids : Iterator[int]
+        Numbers for leases and attempts, in order of use.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        link: Link,
+        recorder: Recorder,
+        workload: Workload,
+        streams: Streams,
+        scenario: Scenario,
+        policy: PolicySpec,
+    ) -> None:
+        self.kernel = kernel
+        self.link = link
+        self.recorder = recorder
+        self.workload = workload
+        self.streams = streams
+        self.scenario = scenario
+        self.policy = policy
+        self.lanes = list(dict.fromkeys(c.lane for c in scenario.workload.classes.values()))
+        self.ids: Iterator[int] = count(1)
+
+
+class Actor:
+    """One actor: a submitter, worker, scheduler or reconciler.
+
+    Parameters
+    ----------
+    world
+        What the actors share.
+    number
+        Which one of its kind, from 0.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world = world
+        self.number = number
+        self.name = f"{self.kind}/{number}"
+        self.index = len(world.recorder.actors)
+        world.recorder.actors.append((self.name, self.kind))
+        self.paused_until_us = 0
+        self.client = Client(world.streams, self.name, world.scenario.link)
+        self.policy: Policy = world.policy.build(
+            uniform=world.streams.uniform(f"{self.name}/retry"), poll_us=world.scenario.workers.poll
+        )
+        # Budgets, breakers and rate limiters watch every attempt; a policy without them costs nothing here.
+        self.watches = hasattr(self.policy, "observe")
+        self.send: Send = self._paced_send if hasattr(self.policy, "before_send") else world.link.send
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def now_us(self) -> int:
+        """The instant."""
+        return self.world.kernel._now
+
+    def spawn(self, story: Callable[[Process], Story]) -> Process:
+        """Start a story of this actor, now."""
+        process = Process(self.world.kernel, self, story)
+        process.start()
+        return process
+
+    def begin(self, goal: str, execution: int = NONE, root: int = NONE) -> Intent:
+        """Begin an intent, now."""
+        return self.world.recorder.begin(goal, self.index, self.world.kernel._now, execution, root)
+
+    def end(self, intent: Intent, resolution: str, cause: str | None = None) -> None:
+        """End an intent, now."""
+        self.world.recorder.end(intent, self.world.kernel._now, resolution, cause)
+
+    def decide(self, intent: Intent, op: Op, outcome: Refused | Unknown) -> Decision:
+        """Show a refusal (or a missing answer) to the policy and take down what it says."""
+        decision = self.consult(intent, op, outcome)
+        if outcome.kind is not None:
+            self.world.recorder.decided(_ACTION_INDEX[decision.action], decision.delay_us)
+        return decision
+
+    def consult(self, intent: Intent, op: Op, outcome: Refused | Unknown) -> Decision:
+        """Ask the policy about a refusal that another actor met, and took down, on this one's behalf."""
+        if outcome is REJECTED:
+            return Decision(Action.GIVE_UP, 0)
+        intent.failures += 1
+        now_us = self.world.kernel._now
+        refusal = Refusal(
+            kind=outcome.kind,
+            code=outcome.code,
+            op=op.name,
+            goal=intent.goal,
+            nth=intent.failures,
+            elapsed_us=now_us - intent.start_us,
+            now_us=now_us,
+            retry_after_ms=outcome.retry_after_ms,
+            memory=intent.memory,
+        )
+        decision = self.policy.decide(refusal)
+        intent.memory = refusal.memory
+        return decision
+
+    def observe(self, attempt: Attempt, outcome: Ok | Refused | Unknown) -> None:
+        """Show an answer to a policy that watches."""
+        intent = attempt.intent
+        self.policy.observe(  # type: ignore[attr-defined]
+            Observed(
+                outcome.ok,
+                outcome.kind,
+                attempt.op.name,
+                "" if intent is None else intent.goal,
+                0 if intent is None else intent.failures,
+                self.world.kernel._now,
+                None if intent is None else intent.memory,
+            )
+        )
+
+    def _paced_send(self, process: Process, *attempt: Any) -> None:  # noqa: ANN401 - what Link.send takes
+        """Send when the policy lets it; an attempt that it rejects is never sent."""
+        kernel = self.world.kernel
+        wait_us = self.policy.before_send(kernel._now)  # type: ignore[attr-defined]
+        if wait_us == REJECT:
+            kernel.call_at(kernel._now, process.interrupt, REJECTED)
+        elif wait_us > 0:
+            kernel.call_at(kernel._now + wait_us, self._send_later, (process, *attempt))
+        else:
+            self.world.link.send(process, *attempt)
+
+    def _send_later(self, attempt: tuple[Any, ...]) -> None:
+        if attempt[0].alive:
+            self.world.link.send(*attempt)

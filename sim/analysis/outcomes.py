@@ -1,0 +1,126 @@
+"""What a run achieved, in one row: attempts, intents by end, goodput, amplification, fairness, sojourn.
+
+Leaves out the split of the sojourn, wasted work and levels over time, which need more than these records.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sim.analysis.frequency import RUN
+from sim.analysis.statistics import jain, t_interval
+from sim.units import US_PER_MS, US_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+UNITS = {
+    "attempts": "", "unknown": "", "contentions": "", "intents": "", "recovered": "", "satisfied": "",
+    "abandoned": "", "open": "", "relayed": "", "arrived": "", "unfinished": "", "completed": "",
+    "goodput_per_s": "1/s", "amplification": "attempts per achieved intent", "fairness": "1/n to 1",
+    "sojourn_mean": "ms", "sojourn_p50": "ms", "sojourn_p90": "ms", "sojourn_p99": "ms",
+}  # fmt: skip
+"""The measures of a run and their units; those without are counts."""
+
+_SOJOURN_QUANTILES = {"sojourn_p50": 0.5, "sojourn_p90": 0.9, "sojourn_p99": 0.99}
+
+
+def outcomes(
+    intents: pd.DataFrame, executions: pd.DataFrame, attempts: pd.DataFrame, window_us: tuple[int, int]
+) -> dict[str, float | int]:
+    """Measure one run.
+
+    Parameters
+    ----------
+    intents
+        Records of one run with ``goal, actor, actor_kind, resolution, attempts, in_window``.
+    executions
+        Records of one run with ``created_us, finished_us, outcome, in_window``.
+    attempts
+        Aggregated attempts of one run: ``answer, kind, count``.
+    window_us
+        Start and end of the window: [start, end).
+
+    Returns
+    -------
+    dict
+        By name, as in :data:`UNITS`. ``attempts``, ``unknown`` (no answer in time) and ``contentions`` were
+        done in the window. ``intents`` began in it; ``recovered`` ... ``relayed`` is how they ended.
+        ``arrived`` executions were created in it, ``unfinished`` of them never ended; ``completed`` ones
+        ended with success in it, wherever they began; ``goodput_per_s`` is that per second.
+        ``amplification``: attempts of the intents begun in the window per one of them that recovered.
+        ``fairness``: Jain's index of the completions of each worker. ``sojourn_*``: from creation to end,
+        of executions that were created in the window and ended. NaN where there is nothing to measure.
+    """
+    begun = intents.loc[intents["in_window"]]
+    ends = begun["resolution"].value_counts()
+    arrived = executions.loc[executions["in_window"]]
+    finished_us = executions["finished_us"]
+    success = (executions["outcome"] == "success") & finished_us.between(*window_us, inclusive="left")
+    completed, recovered = int(success.fillna(False).sum()), int(ends.get("recovered", 0))
+    values: dict[str, float | int] = {
+        "attempts": int(attempts["count"].sum()),
+        "unknown": int(attempts.loc[attempts["answer"] == "unknown", "count"].sum()),
+        "contentions": int(attempts.loc[attempts["kind"].notna(), "count"].sum()),
+        "intents": len(begun),
+        "recovered": recovered,
+        **{end: int(ends.get(end, 0)) for end in ("satisfied", "abandoned", "open", "relayed")},
+        "arrived": len(arrived),
+        "unfinished": int(arrived["finished_us"].isna().sum()),
+        "completed": completed,
+        "goodput_per_s": completed * US_PER_S / (window_us[1] - window_us[0]),
+        "amplification": int(begun["attempts"].sum()) / recovered if recovered else np.nan,
+        "fairness": jain(_completions_by_worker(intents)),
+    }
+    return values | _sojourn_ms(arrived)
+
+
+def summarise(runs: pd.DataFrame, measures: Sequence[str] = tuple(UNITS)) -> pd.DataFrame:
+    """Give each measure's mean over replications with Student's interval.
+
+    Parameters
+    ----------
+    runs
+        One row a run: ``arm, replication`` and the measures.
+    measures
+        Which columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``arm, measure, unit, mean, ci_low, ci_high, interval``. No interval with one replication. The ends
+        of counts and times are not below 0.
+    """
+    rows = []
+    for arm, of_arm in runs.groupby("arm", sort=False):
+        for measure in measures:
+            interval = t_interval(of_arm[measure].to_numpy(dtype=float))
+            low = max(0.0, interval.low) if interval.method == "t" else np.nan
+            rows.append((arm, measure, UNITS[measure], interval.mean, low, interval.high, interval.method))
+    return pd.DataFrame(rows, columns=["arm", "measure", "unit", "mean", "ci_low", "ci_high", "interval"])
+
+
+def run_table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
+    """Make a table of runs from one dict a run: ``arm, replication`` and the measures, in a fixed order."""
+    return pd.DataFrame(list(rows), columns=[*RUN, *UNITS])
+
+
+def _completions_by_worker(intents: pd.DataFrame) -> np.ndarray:
+    """Count the finish intents begun in the window that recovered, for every worker of the run."""
+    mine = intents.loc[intents["actor_kind"] == "worker"]
+    done = mine["in_window"] & (mine["goal"] == "finish") & (mine["resolution"] == "recovered")
+    return done.groupby(mine["actor"].astype("object")).sum().to_numpy()
+
+
+def _sojourn_ms(arrived: pd.DataFrame) -> dict[str, float | int]:
+    ended = arrived.loc[arrived["finished_us"].notna()]
+    sojourn = (ended["finished_us"].astype("int64") - ended["created_us"]).to_numpy() / US_PER_MS
+    if sojourn.size == 0:
+        return dict.fromkeys(("sojourn_mean", *_SOJOURN_QUANTILES), np.nan)
+    values = np.quantile(sojourn, list(_SOJOURN_QUANTILES.values()), method="inverted_cdf")
+    return {"sojourn_mean": float(sojourn.mean())} | dict(
+        zip(_SOJOURN_QUANTILES, values.tolist(), strict=True)
+    )

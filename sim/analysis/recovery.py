@@ -1,0 +1,280 @@
+"""How long it takes to recover from each kind of contention.
+
+An *episode* is one root intent and one kind that it met: from ``done_us`` of its first refusal of that kind
+(which lies in the window) to the end of the root. An intent that meets a kind three times is one episode; one
+that meets two kinds is an episode of each. ``recovered`` episodes are observations, ``open`` ones are
+right-censored where the run ended. ``abandoned`` and ``satisfied`` are competing ends: the Kaplan-Meier
+curve is conditional on neither, and the cumulative incidence of recovery (Aalen and Johansen, "An empirical
+transition matrix for non-homogeneous Markov chains", Scandinavian Journal of Statistics 5, 1978) stands
+beside it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sim.analysis.frequency import KIND_NAMES, RUN, plain
+from sim.units import US_PER_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+ENDS = ("recovered", "satisfied", "abandoned", "open")
+"""How the root of an episode can end; only a dispatch is ever relayed, and it is no root."""
+
+OK, TOO_FEW, NOT_REACHED, NONE_SEEN = "ok", "too few", "not reached", "none"
+"""Why a quantile is shown or not; ``none``: no episode recovered or stayed open, so there is no curve."""
+
+EPISODE_COLUMNS = [*RUN, "kind", "root", "goal", "actor_kind", "since_us", "until_us", "latency_us", "end"]
+
+_ROUNDING = 1e-9
+
+
+class Curve(NamedTuple):
+    """A step function of time: ``share[i]`` holds from ``at_us[i]`` on; before the first it is 0."""
+
+    at_us: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+
+def episodes(contentions: pd.DataFrame, intents: pd.DataFrame) -> pd.DataFrame:
+    """Pair each root's first refusal of a kind with the end of the root.
+
+    Parameters
+    ----------
+    contentions
+        Records with ``arm, replication, kind, root, done_us, in_window``; all of them, so that a first
+        refusal before the window is known as the first. Rows without a root (reads of a sweep) are left out.
+    intents
+        Records with ``arm, replication, intent, goal, actor_kind, end_us, resolution``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``arm, replication, kind, root, goal, actor_kind, since_us, until_us, latency_us, end``, ordered by
+        run and instant.
+
+    Raises
+    ------
+    ValueError
+        When a root is not among the intents.
+    """
+    met = plain(contentions.loc[contentions["root"].notna(), [*RUN, "kind", "root", "done_us", "in_window"]])
+    first = met.sort_values("done_us", kind="stable").drop_duplicates([*RUN, "kind", "root"])
+    first = first.loc[first["in_window"]].astype({"root": "int64"})
+    roots = plain(intents[[*RUN, "intent", "goal", "actor_kind", "end_us", "resolution"]])
+    table = first.merge(roots, left_on=[*RUN, "root"], right_on=[*RUN, "intent"], how="left", validate="m:1")
+    if table["resolution"].isna().any():
+        raise ValueError("contentions belong to intents that are not in the table of intents")
+    table = table.rename(columns={"done_us": "since_us", "end_us": "until_us", "resolution": "end"})
+    table["until_us"] = table["until_us"].astype("int64")
+    table["latency_us"] = table["until_us"] - table["since_us"]
+    return table.sort_values([*RUN, "since_us", "root", "kind"])[EPISODE_COLUMNS].reset_index(drop=True)
+
+
+def recovery(table: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
+    """Summarise the episodes of each kind in each arm, over all replications.
+
+    Parameters
+    ----------
+    table
+        Episodes: ``arm, kind, latency_us, end``.
+    arms
+        The arms in the order of the study.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each arm and kind, 18 an arm: ``arm``; ``kind``; ``episodes``; ``recovered``,
+        ``satisfied``, ``abandoned``, ``open``, how many ended so; ``recovered_share`` of the episodes that
+        ended (NaN where none did); ``incidence``, the cumulative incidence of recovery by the end of the
+        observation, the open ones accounted for; ``p50``, ``p90``, ``p99`` of the Kaplan-Meier curve in
+        milliseconds (NaN unless shown) and ``p50_status``, ..., one of ``ok``, ``too few``, ``not reached``,
+        ``none``.
+    """
+    groups = dict(list(table.groupby(["arm", "kind"])))
+    rows = [
+        {"arm": arm, "kind": kind} | _summary(groups.get((arm, kind))) for arm in arms for kind in KIND_NAMES
+    ]
+    return pd.DataFrame(rows)
+
+
+def recovery_intervals(
+    table: pd.DataFrame,
+    runs: pd.DataFrame,
+    generator: np.random.Generator,
+    *,
+    draws: int = 1000,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Give intervals of the quantiles from a bootstrap of whole replications.
+
+    Replications are drawn with replacement and the curve of all is formed anew (the percentile interval of
+    Davison and Hinkley, *Bootstrap Methods and their Application*, 1997, section 5.3, with the clusters as
+    units, section 3.8). With fewer than about ten replications it is too narrow.
+
+    Parameters
+    ----------
+    table
+        Episodes: ``arm, replication, kind, latency_us, end``.
+    runs
+        One row a run: ``arm, replication``.
+    generator
+        Where the draws come from; the same generator gives the same intervals.
+    draws
+        How often replications are drawn.
+    level
+        Confidence level.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``arm, kind, p50_low, p50_high, p90_low, ...`` in milliseconds. NaN where the quantile itself is not
+        shown, for a single replication, and for an end that the drawn curves do not reach.
+    """
+    groups = dict(list(table.groupby(["arm", "kind"])))
+    rows = []
+    for arm, of_arm in runs.groupby("arm", sort=False):
+        replications = of_arm["replication"].to_numpy()
+        picks = generator.integers(replications.size, size=(draws, replications.size))
+        weights = np.stack([np.bincount(pick, minlength=replications.size) for pick in picks])
+        for kind in KIND_NAMES:
+            group = groups.get((arm, kind))
+            ends = _bootstrap(group, replications, weights, level) if replications.size > 1 else {}
+            rows.append({"arm": arm, "kind": kind} | dict.fromkeys(_INTERVAL_COLUMNS, np.nan) | ends)
+    return pd.DataFrame(rows)
+
+
+def recovery_curve(table: pd.DataFrame) -> Curve:
+    """Give the share recovered by each latency, among episodes that are neither abandoned nor satisfied.
+
+    One minus the Kaplan-Meier estimate of ``scipy.stats.ecdf``, open episodes being right-censored.
+
+    Parameters
+    ----------
+    table
+        Episodes of one arm and kind: ``latency_us, end``.
+    """
+    from scipy.stats import CensoredData, ecdf  # takes a second to import: only where a curve is drawn
+
+    recovered, censored = _latencies(table, "recovered"), _latencies(table, "open")
+    if recovered.size + censored.size == 0:
+        return Curve(np.empty(0), np.empty(0))
+    survival = ecdf(CensoredData(uncensored=recovered, right=censored)).sf
+    return Curve(
+        np.asarray(survival.quantiles, dtype=float), 1 - np.asarray(survival.probabilities, dtype=float)
+    )
+
+
+def incidence_curve(table: pd.DataFrame, end: str = "recovered") -> Curve:
+    """Give the share of episodes that ended in one way by each latency, the other ends competing.
+
+    The Aalen-Johansen estimate ``sum S(t-) * d(t) / n(t)``: ``n`` episodes still going just before ``t``,
+    ``d`` of them ending so at ``t``, ``S`` the Kaplan-Meier share that has not ended in any way.
+
+    Parameters
+    ----------
+    table
+        Episodes of one arm and kind: ``latency_us, end``.
+    end
+        ``recovered``, ``satisfied`` or ``abandoned``.
+    """
+    times, place = np.unique(table["latency_us"].to_numpy(dtype=float), return_inverse=True)
+    ends = table["end"].to_numpy(dtype=object)
+    leaving = np.bincount(place, minlength=times.size)
+    ended = np.bincount(place[ends != "open"], minlength=times.size)
+    so = np.bincount(place[ends == end], minlength=times.size)
+    at_risk = leaving[::-1].cumsum()[::-1]
+    before = np.concatenate([[1.0], np.cumprod(1 - ended / at_risk)])[:-1]
+    return Curve(times, np.cumsum(before * so / at_risk))
+
+
+def quantile(curve: Curve, q: float, observations: int) -> tuple[float, str]:
+    """Read a quantile off a curve: the first instant by which a share of at least ``q`` is reached.
+
+    Returns
+    -------
+    tuple of float and str
+        Microseconds and ``ok``, or NaN and why not: fewer than ``5 / (1 - q)`` observations, or a curve that
+        ends below ``q``.
+    """
+    if observations == 0:
+        return np.nan, NONE_SEEN
+    if observations * (1 - q) < 5 - _ROUNDING:
+        return np.nan, TOO_FEW
+    reached = curve.share >= q - _ROUNDING
+    return (float(curve.at_us[reached.argmax()]), OK) if reached.any() else (np.nan, NOT_REACHED)
+
+
+_INTERVAL_COLUMNS = [f"{name}_{end}" for name in QUANTILES for end in ("low", "high")]
+
+
+def _summary(group: pd.DataFrame | None) -> dict[str, float | int | str]:
+    ends = dict.fromkeys(ENDS, 0) if group is None else group["end"].value_counts().to_dict()
+    counts = {end: int(ends.get(end, 0)) for end in ENDS}
+    total = sum(counts.values())
+    ended = total - counts["open"]
+    values: dict[str, float | int | str] = {"episodes": total, **counts}
+    values["recovered_share"] = counts["recovered"] / ended if ended else np.nan
+    values["incidence"] = np.nan if group is None else float(incidence_curve(group).share[-1])
+    curve = Curve(np.empty(0), np.empty(0)) if group is None else recovery_curve(group)
+    shown = {name: quantile(curve, q, counts["recovered"] + counts["open"]) for name, q in QUANTILES.items()}
+    values |= {name: at_us / US_PER_MS for name, (at_us, _) in shown.items()}
+    return values | {f"{name}_status": status for name, (_, status) in shown.items()}
+
+
+def _latencies(table: pd.DataFrame, end: str) -> NDArray[np.float64]:
+    return table.loc[table["end"] == end, "latency_us"].to_numpy(dtype=float)
+
+
+def _bootstrap(
+    group: pd.DataFrame | None, replications: NDArray[np.int64], weights: NDArray[np.int64], level: float
+) -> dict[str, float]:
+    """Give the ends of the intervals of those quantiles that are shown."""
+    if group is None:
+        return {}
+    seen = group.loc[group["end"].isin(["recovered", "open"])].sort_values(
+        ["latency_us", "end"], ascending=[True, False], kind="stable"
+    )  # recoveries before open ones at the same instant, as Kaplan and Meier have it
+    shown = {
+        name: q for name, q in QUANTILES.items() if quantile(recovery_curve(group), q, len(seen))[1] == OK
+    }
+    if not shown:
+        return {}
+    at_us = seen["latency_us"].to_numpy(dtype=float)
+    recovered = (seen["end"] == "recovered").to_numpy()
+    place = pd.Index(replications).get_indexer(pd.Index(seen["replication"]))
+    drawn = np.array(
+        [_weighted_quantiles(at_us, recovered, row[place], list(shown.values())) for row in weights]
+    )
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    ends: dict[str, float] = {}
+    for column, name in enumerate(shown):
+        low, high = np.quantile(drawn[:, column], tails, method="inverted_cdf") / US_PER_MS
+        ends[f"{name}_low"] = float(low) if np.isfinite(low) else np.nan
+        ends[f"{name}_high"] = float(high) if np.isfinite(high) else np.nan
+    return ends
+
+
+def _weighted_quantiles(
+    at_us: NDArray[np.float64],
+    recovered: NDArray[np.bool_],
+    weight: NDArray[np.int64],
+    levels: Sequence[float],
+) -> list[float]:
+    """Read quantiles off the Kaplan-Meier curve of weighted observations in time order; inf: not reached."""
+    at_risk = weight[::-1].cumsum()[::-1]
+    survival = np.cumprod(
+        1 - np.divide(weight * recovered, at_risk, out=np.zeros(at_us.size), where=at_risk > 0)
+    )
+    found = []
+    for q in levels:
+        reached = survival <= 1 - q + _ROUNDING
+        found.append(float(at_us[reached.argmax()]) if reached.any() else np.inf)
+    return found

@@ -1,0 +1,152 @@
+"""A study in the terminal: what was run, how often each kind occurred, how long recovery took, where it lies.
+
+Words are ASCII and lines are drawn as the encoding allows, so that it reads the same in a pipe, a log and a
+terminal. One wide table where there is room, else one for frequency and one for recovery.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sim.analysis.recovery import ENDS, NONE_SEEN, OK, QUANTILES
+from sim.analysis.text import duration, number
+from sim.contention import ContentionKind
+from sim.units import US_PER_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sim.results import Study
+
+_PIPED_COLUMNS: Final = 100
+_NAMES_FROM_COLUMNS: Final = 100
+_ONE_TABLE_FROM_COLUMNS: Final = 142
+
+_HOW_TO_READ: Final = (
+    "How to read: counts are refused attempts of all replications, per 1,000 attempts, and per simulated "
+    "second: the mean of the replications with its 95 % interval (p: exact Poisson, for few events or one "
+    "replication). Recovery runs from the first refusal of that kind to success; its quantiles are those of "
+    "the Kaplan-Meier curve over recovered and open. 'too few': fewer than 5/(1-q) observations; 'not "
+    "reached': too many were still open when the run ended."
+)
+
+
+def print_study(study: Study, console: Console | None = None) -> None:
+    """Print the report of a study.
+
+    Parameters
+    ----------
+    study
+        What to report.
+    console
+        Where to; by default standard output (:func:`make_console`).
+    """
+    console = console or make_console()
+    for block in _blocks(study, console.width):
+        console.print(_encodable(block, console.encoding), highlight=False)
+
+
+def make_console() -> Console:
+    """Give a console on standard output; 100 columns where that is no terminal and ``COLUMNS`` is not set."""
+    console = Console()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=_PIPED_COLUMNS)
+
+
+def _blocks(study: Study, width: int) -> Iterator[Text | Table]:
+    yield Text.assemble((study.name, "bold"), f"  {study.about}".rstrip())
+    warmup_ms = study.window_us[0] / US_PER_MS
+    after = f" after {duration(warmup_ms)} of warm-up" if warmup_ms else ""
+    runs = "1 replication" if study.replications == 1 else f"{study.replications} replications"
+    yield Text(
+        f"{runs} of {duration(study.window_s * 1e3)}{after}; fingerprint {study.fingerprint[:16]}", "dim"
+    )
+    document = study.as_dict()
+    for arm in document["arms"]:
+        yield Text()
+        yield _headline(arm)
+        for table in _tables([kind for kind in arm["kinds"] if kind["count"]], width):
+            yield table
+            yield Text()
+        yield from _not_seen([kind for kind in arm["kinds"] if not kind["count"]])
+    yield Text()
+    yield Text(_HOW_TO_READ, "dim")
+    yield Text(f"Files: {study.directory}", no_wrap=True, overflow="ignore")
+
+
+def _headline(arm: dict[str, Any]) -> Text:
+    facts = [
+        f"{arm['attempts']:,} attempts",
+        f"{arm['contentions']:,} refused",
+        f"{arm['completed']:,} executions completed ({_or_dash(arm['goodput_per_s'])} per s)",
+    ]
+    if arm["amplification"] is not None:
+        facts.append(f"{number(arm['amplification'])} attempts per achieved intent")
+    return Text.assemble((arm["arm"], "bold cyan"), "  " + ", ".join(facts))
+
+
+def _tables(kinds: Sequence[dict[str, Any]], width: int) -> list[Table]:
+    if not kinds:
+        return []
+    if width >= _ONE_TABLE_FROM_COLUMNS:
+        return [_table(kinds, width, [*_FREQUENCY, *_RECOVERY])]
+    met = [kind for kind in kinds if kind["episodes"]]
+    return [_table(kinds, width, _FREQUENCY), *([_table(met, width, _RECOVERY)] if met else [])]
+
+
+_FREQUENCY: Final = ("count", "per 1,000", "per s", "95 % interval")
+_RECOVERY: Final = (*ENDS, *QUANTILES)
+
+
+def _table(kinds: Sequence[dict[str, Any]], width: int, columns: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0), collapse_padding=True, show_edge=False, pad_edge=False)
+    table.add_column("kind", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", min_width=len(column), no_wrap=column not in QUANTILES)
+    for kind in kinds:
+        name = ContentionKind(kind["kind"])
+        label = name.value if width >= _NAMES_FROM_COLUMNS else name.facts.label
+        cells = _cells(kind)
+        table.add_row(label, *(cells[column] for column in columns))
+    return table
+
+
+def _cells(kind: dict[str, Any]) -> dict[str, str | Text]:
+    per_s = kind["per_s"]
+    ends = [_or_dash(per_s[end]) for end in ("ci_low", "ci_high")]
+    exact = "" if per_s["interval"] == "t" else " p"
+    cells: dict[str, str | Text] = {
+        "count": f"{kind['count']:,}",
+        "per 1,000": _or_dash(kind["per_1000_attempts"]),
+        "per s": _or_dash(per_s["mean"]),
+        "95 % interval": f"{ends[0]} to {ends[1]}{exact}",
+    }
+    cells |= {end: f"{kind[end]:,}" if kind["episodes"] else Text("-", "dim") for end in ENDS}
+    for name, status in kind["recovery_status"].items():
+        value = kind["recovery_ms"][name]
+        word = "-" if status == NONE_SEEN else status
+        cells[name] = duration(value) if status == OK else Text(word, "dim")
+    return cells
+
+
+def _not_seen(kinds: Sequence[dict[str, Any]]) -> list[Text]:
+    if not kinds:
+        return []
+    bound = number(kinds[0]["per_s"]["ci_high"])
+    return [Text(f"Not seen (so below {bound} per s): {', '.join(kind['kind'] for kind in kinds)}", "dim")]
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else number(value)
+
+
+def _encodable(block: Text | Table, encoding: str) -> Text | Table:
+    """Replace what a terminal's encoding lacks; only a scenario's own words can hold such characters."""
+    if isinstance(block, Text):
+        block.plain = block.plain.encode(encoding, "replace").decode(encoding)
+    return block

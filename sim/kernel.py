@@ -1,0 +1,154 @@
+"""The clock and the light processes of a simulation.
+
+:class:`Kernel` is a SimPy environment whose heap also takes plain calls: an entry
+``(time, priority, sequence, None, function, argument)`` beside SimPy's own ``(time, priority,
+sequence, event)``. Both share one heap and one sequence counter, so the order is SimPy's: by time, then
+priority, then by the order in which things were scheduled. That is the documented rule for ties.
+
+:class:`Process` is a generator that such calls resume. It arranges exactly one wake-up before each
+``yield`` (an attempt's reply, a timer, a message) and costs a third of a ``simpy.Process``. What is rare
+or wants SimPy's resources can use plain SimPy in the same kernel.
+
+Time is an integer number of microseconds throughout.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+from simpy import Environment
+from simpy.core import EmptySchedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+_URGENT, _NORMAL = 0, 1
+
+
+class _HorizonReached(Exception):  # noqa: N818 - a signal, not an error
+    """Ends :meth:`Kernel.run_until`."""
+
+
+class Kernel(Environment):
+    """SimPy's environment on integer microseconds, with calls in its heap."""
+
+    _now: int
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        # Environment binds its factories (timeout, process, ...) only where they stand in the very class.
+        for factory in ("process", "timeout", "event", "all_of", "any_of"):
+            setattr(self, factory, getattr(self, factory))
+
+    @property
+    def now_us(self) -> int:
+        """The instant, in microseconds since the run began."""
+        return self._now
+
+    def call_at(self, at_us: int, function: Callable[[Any], object], argument: Any = None) -> None:
+        """Call ``function(argument)`` at an instant that is not in the past."""
+        if at_us < self._now:
+            raise ValueError(f"an event in the past: {at_us} us, and it is {self._now} us")
+        heappush(self._queue, (at_us, _NORMAL, next(self._eid), None, function, argument))  # type: ignore[misc,arg-type]
+
+    def step(self) -> None:
+        """Process the next entry, be it a call or a SimPy event."""
+        queue = self._queue
+        if not queue:
+            raise EmptySchedule
+        entry: Any = queue[0]
+        if entry[3] is not None:
+            super().step()
+            return
+        heappop(queue)
+        self._now = entry[0]
+        entry[4](entry[5])
+
+    def run_until(self, horizon_us: int) -> None:
+        """Process everything that happens before ``horizon_us`` and leave the clock there."""
+        if horizon_us <= self._now:
+            return
+
+        def stop(_: object) -> None:
+            raise _HorizonReached
+
+        queue: Any = self._queue
+        heappush(queue, (horizon_us, _URGENT, next(self._eid), None, stop, None))
+        pop, simpy_step = heappop, super().step
+        try:
+            while True:
+                entry = queue[0]
+                if entry[3] is None:
+                    pop(queue)
+                    self._now = entry[0]
+                    entry[4](entry[5])
+                else:
+                    simpy_step()
+        except _HorizonReached:
+            pass
+
+
+class Process:
+    """One running story of an actor.
+
+    A wake-up carries the generation in which it was arranged. Whatever resumes the process starts a new
+    generation, so a timer that lost against a message finds itself out of date and does nothing.
+
+    Parameters
+    ----------
+    kernel
+        The clock.
+    owner
+        The actor: its ``paused_until_us`` says until when nothing of it moves.
+    story
+        Called with this process; returns the generator to run.
+    """
+
+    __slots__ = ("_kernel", "_send", "_story", "alive", "generation", "owner")
+
+    def __init__(
+        self, kernel: Kernel, owner: Any, story: Callable[[Process], Generator[None, Any, None]]
+    ) -> None:
+        self._kernel = kernel
+        self.owner = owner
+        self.generation = 0
+        self.alive = True
+        self._story = story(self)
+        self._send = self._story.send
+
+    def start(self) -> None:
+        """Run up to the first wait, now."""
+        self.resume(None)
+
+    def resume(self, value: Any) -> None:
+        """Go on with ``value`` as what the process waited for. The caller has seen that it may move."""
+        if not self.alive:
+            return
+        self.generation += 1
+        try:
+            self._send(value)
+        except StopIteration:
+            self.alive = False
+
+    def sleep(self, delay_us: int) -> None:
+        """Arrange to be woken after ``delay_us``; a message may come first (see :meth:`interrupt`)."""
+        self._kernel.call_at(self._kernel._now + delay_us, self._wake, (self.generation, None))
+
+    def interrupt(self, value: Any) -> None:
+        """Wake the process with ``value`` instead of what it waits for."""
+        self._wake((self.generation, value))
+
+    def kill(self) -> None:
+        """End the process where it stands."""
+        self.alive = False
+        self._story.close()
+
+    def _wake(self, wake: tuple[int, Any]) -> None:
+        generation, value = wake
+        if generation != self.generation or not self.alive:
+            return
+        if self.owner.paused_until_us > self._kernel._now:
+            self._kernel.call_at(self.owner.paused_until_us, self._wake, wake)
+            return
+        self.resume(value)

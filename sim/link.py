@@ -1,0 +1,244 @@
+"""The one seam between actors and store: delays, queues, loss, time-outs.
+
+An attempt costs two kernel events: its arrival at the store, and the reply at the caller. Each partition
+of the store serves arrivals one at a time, first come first served. That needs no resource and no event:
+arrivals are handled in time order, so an attempt that arrives at ``t`` starts at
+``start = max(t, busy_until)``, takes effect with ``now_ms = start // 1000``, keeps the partition busy for a
+service time, and is answered a reply delay after that.
+
+A request has three answers: ok, refused, unknown. A request or reply that is lost, or that would come
+after the time-out, is answered ``unknown`` at the time-out; whether it was applied is not known then.
+
+Messages between actors (claim requests, grants, hand-outs) take a request delay and are no attempts.
+"""
+
+from __future__ import annotations
+
+from heapq import heappush
+from typing import TYPE_CHECKING, Any, Final
+
+from sim.record import NONE, UNKNOWN, Attempt, Op
+from sim.store import OPERATIONS, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sim.kernel import Kernel, Process
+    from sim.record import ExecutionLedger, Intent, Recorder
+    from sim.scenario.model import Link as LinkSpec
+    from sim.store.outcome import Outcome
+
+OPS: Final = tuple(Op(index, name) for index, name in enumerate(OPERATIONS))
+OP: Final = {op.name: op for op in OPS}
+
+
+class ModelError(Exception):
+    """An actor made a mistake that the engine would answer with an error: a bug of the model."""
+
+
+class Client:
+    """An actor's end of the link: its delays, its luck, and the order of its connection.
+
+    Parameters
+    ----------
+    streams
+        The run's random streams.
+    name
+        The actor's name, which owns the draws.
+    link
+        Delays and loss of the scenario.
+    """
+
+    __slots__ = ("last_arrival_us", "last_reply_us", "loses_reply", "loses_request", "reply", "request")
+
+    def __init__(self, streams: Any, name: str, link: LinkSpec) -> None:
+        self.request: Callable[[], int] = link.request.sampler(streams.of(f"{name}/request"))
+        self.reply: Callable[[], int] = link.reply.sampler(streams.of(f"{name}/reply"))
+        self.loses_request = _coin(streams, f"{name}/lose_request", link.lose_request)
+        self.loses_reply = _coin(streams, f"{name}/lose_reply", link.lose_reply)
+        self.last_arrival_us = 0
+        self.last_reply_us = 0
+
+
+def _coin(streams: Any, name: str, probability: float) -> Callable[[], bool] | None:
+    if probability == 0.0:
+        return None
+    uniform = streams.uniform(name)
+    return lambda: uniform() < probability
+
+
+class Server:
+    """One partition of the store with its queue: busy until an instant, that is all a queue needs here."""
+
+    __slots__ = ("busy_until_us", "busy_us", "operations", "service", "store")
+
+    def __init__(self, store: Store, service: Callable[[], int]) -> None:
+        self.store = store
+        self.service = service
+        self.busy_until_us = 0
+        self.busy_us = 0
+        self.operations = tuple(getattr(store, op.name) for op in OPS)
+
+
+class Link:
+    """Carries attempts from actors to the partitions of the store and back.
+
+    Parameters
+    ----------
+    kernel
+        The clock.
+    servers
+        The partitions.
+    recorder
+        Gets every attempt when its actor learns the answer.
+    ledger
+        Gets what became of executions, when it takes effect.
+    spec
+        Delays, loss, time-out and order of the scenario.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        servers: Sequence[Server],
+        recorder: Recorder,
+        ledger: ExecutionLedger,
+        spec: LinkSpec,
+    ) -> None:
+        self._kernel = kernel
+        self._servers = servers
+        self._recorder = recorder
+        self._timeout_us = spec.timeout
+        self._fifo = spec.fifo
+        self._effects = _ledger_effects(ledger)
+        self.partitions = len(servers)
+        for server in servers:
+            server.store.release_slot = self._slot_effect(server, "release_slot")
+            server.store.take_slot = self._slot_effect(server, "take_slot")
+
+    def partition_of(self, number: int) -> int:
+        """Give the partition of an execution, flow or quota. Round robin by number: evenly loaded."""
+        return number % self.partitions
+
+    def send(
+        self,
+        process: Process,
+        op: Op,
+        partition: int,
+        arguments: tuple[Any, ...],
+        intent: Intent | None = None,
+        execution: int = NONE,
+    ) -> None:
+        """Send one operation; the process, which yields next, is resumed with its outcome."""
+        kernel = self._kernel
+        now_us = kernel._now
+        owner = process.owner
+        client = owner.client
+        attempt = Attempt(
+            process, owner.index, op, self._servers[partition], arguments, intent, execution, now_us,
+            now_us + self._timeout_us,
+        )  # fmt: skip
+        if intent is not None:
+            intent.attempts += 1
+        arrives_us = now_us + client.request()
+        if self._fifo:
+            client.last_arrival_us = arrives_us = max(arrives_us, client.last_arrival_us)
+        lost = client.loses_request is not None and client.loses_request()
+        if lost or arrives_us > attempt.deadline_us:
+            attempt.outcome = UNKNOWN
+            kernel.call_at(attempt.deadline_us, self._deliver, attempt)
+        if not lost:
+            heappush(kernel._queue, (arrives_us, 1, next(kernel._eid), None, self._arrive, attempt))  # type: ignore[misc,arg-type]
+
+    def message(
+        self, sender: Client, deliver: Callable[[Any], object], content: Any, extra_us: int = 0
+    ) -> None:
+        """Send a message to another actor, which gets it after a request delay of the sender."""
+        self._kernel.call_at(self._kernel._now + extra_us + sender.request(), deliver, content)
+
+    def _arrive(self, attempt: Attempt) -> None:
+        now_us = self._kernel._now
+        server = attempt.server
+        start_us = server.busy_until_us
+        if start_us < now_us:
+            start_us = now_us
+        attempt.arrived_us = now_us
+        attempt.started_us = start_us
+        op = attempt.op.index
+        server.store.stamp = (attempt.actor, op, start_us)
+        outcome = server.operations[op](start_us // 1000, *attempt.arguments)
+        service_us = server.service()
+        server.busy_us += service_us
+        finish_us = server.busy_until_us = start_us + service_us
+        effect = self._effects[op]
+        if effect is not None:
+            effect(attempt, outcome)
+        if attempt.outcome is not None:
+            return  # It came after the caller's time-out: it has its effect, and nobody waits.
+        client = attempt.process.owner.client
+        done_us = finish_us + client.reply()
+        if self._fifo:
+            client.last_reply_us = done_us = max(done_us, client.last_reply_us)
+        if done_us > attempt.deadline_us or (client.loses_reply is not None and client.loses_reply()):
+            outcome = UNKNOWN
+            done_us = attempt.deadline_us
+        attempt.outcome = outcome
+        kernel = self._kernel
+        heappush(kernel._queue, (done_us, 1, next(kernel._eid), None, self._deliver, attempt))  # type: ignore[misc,arg-type]
+
+    def _deliver(self, attempt: Attempt) -> None:
+        process = attempt.process
+        owner = process.owner
+        now_us = self._kernel._now
+        if owner.paused_until_us > now_us:
+            self._kernel.call_at(owner.paused_until_us, self._deliver, attempt)
+            return
+        outcome = attempt.outcome if process.alive else UNKNOWN
+        attempt.done_us = now_us
+        self._recorder.attempt(attempt, outcome)
+        if outcome.kind is None and not outcome.ok and outcome is not UNKNOWN:
+            raise ModelError(f"{owner.name}: {attempt.op.name}{attempt.arguments} was answered {outcome!r}")
+        if process.alive:
+            if owner.watches:
+                owner.observe(attempt, outcome)
+            process.resume(outcome)
+
+    def _slot_effect(self, origin: Server, operation: str) -> Callable[[int, int, int], None]:
+        """Carry the end (or the reclaim) of a lease to the quota's partition, at the instant it takes effect."""
+
+        def schedule(now_ms: int, quota: int, execution: int) -> None:
+            change = getattr(self._servers[self.partition_of(quota)].store.quotas, operation)
+            started_us = origin.store.stamp[2]
+            self._kernel.call_at(started_us, lambda _: change(now_ms, quota, execution))
+
+        return schedule
+
+
+def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome], None] | None]:
+    """Say which accepted operations change what became of an execution."""
+
+    def created(attempt: Attempt, outcome: Outcome) -> None:
+        if outcome.code == "OK":
+            ledger.created(attempt.execution, attempt.started_us)
+
+    def leased(attempt: Attempt, outcome: Outcome) -> None:
+        if outcome.ok:
+            ledger.leased(attempt.execution, attempt.started_us)
+        elif outcome.code == "max_retries_exhausted":
+            ledger.finished(attempt.execution, attempt.started_us, "failed")
+
+    def ended(word: str) -> Callable[[Attempt, Outcome], None]:
+        def effect(attempt: Attempt, outcome: Outcome) -> None:
+            if outcome.ok and outcome.values["outcome"] in ("completed", "terminal_failed", "cancelled"):
+                ledger.finished(attempt.execution, attempt.started_us, word)
+
+        return effect
+
+    effects: list[Callable[[Attempt, Outcome], None] | None] = [None] * len(OPS)
+    effects[OP["create_execution"].index] = created
+    for name in ("claim_execution", "claim_resumed_execution", "reclaim_execution"):
+        effects[OP[name].index] = leased
+    effects[OP["complete_execution"].index] = ended("success")
+    effects[OP["fail_execution"].index] = ended("failed")
+    effects[OP["cancel_execution"].index] = ended("cancelled")
+    return effects

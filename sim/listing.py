@@ -1,0 +1,65 @@
+"""What ``contention-sim list`` shows: tables of what the program knows, read off the code itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Listing = tuple[str, list[str], list[list[str]]]
+    """Title, column names, rows."""
+
+
+def kinds() -> Listing:
+    """List the 18 kinds."""
+    from sim.contention import KINDS
+
+    rows = [[k.value, k.facts.kind_class.value, k.facts.meaning, k.facts.recovery] for k in KINDS]
+    return "kinds of contention", ["kind", "class", "meaning", "default recovery"], rows
+
+
+def policies() -> Listing:
+    """List the registered retry policies."""
+    from sim.retry import policies as registered
+
+    rows = [[", ".join([p.name, *p.aliases]), p.formula, p.defaults, p.scope, p.source] for p in registered()]
+    return "retry policies", ["name (aliases)", "formula", "defaults", "state", "source"], rows
+
+
+def scenarios() -> Listing:
+    """List the scenarios that ship with the package."""
+    from sim.scenario import load, shipped
+
+    rows = [[name, " ".join(load(name).about.split())] for name in sorted(shipped())]
+    return "shipped scenarios", ["name", "what it shows"], rows
+
+
+def distributions() -> Listing:
+    """List the distributions of durations."""
+    from sim.distributions import catalogue
+
+    return "distributions of durations", ["name", "example", "formula"], [list(row) for row in catalogue()]
+
+
+def rules() -> Listing:
+    """List the rules in which dialects of the store differ."""
+    from dataclasses import asdict
+
+    from sim.store.rules import PRESETS, RULES
+
+    values = {name: asdict(preset) for name, preset in PRESETS.items()}
+    rows = [
+        [name, rule.meaning, ", ".join(rule.values), *(values[preset][name] for preset in values)]
+        for name, rule in RULES.items()
+    ]
+    return "rules of the store", ["rule", "meaning", "values", *values], rows
+
+
+LISTS: Final[dict[str, Callable[[], Listing]]] = {
+    "kinds": kinds,
+    "policies": policies,
+    "scenarios": scenarios,
+    "distributions": distributions,
+    "rules": rules,
+}

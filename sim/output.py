@@ -1,0 +1,451 @@
+"""Results on disk: each replication as a part, all parts as one study.
+
+A study lives in ``OUT/<scenario>/<study-id>/``. While it is made, ``<study-id>.partial/parts/`` holds one
+folder for each finished replication, written by the process that ran it; :func:`assemble` streams them in
+the order (arm, replication) into the files of the study, so that neither the number of jobs nor the order of
+completion leaves a trace in any byte. Everything is written under a temporary name and renamed: a part, and
+the study, exists whole or not at all, and an interrupted study goes on from its finished parts.
+``host.json`` alone holds facts of the machine and of wall-clock time.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sim.analysis.frequency import count_contentions, count_met, frequency
+from sim.analysis.outcomes import outcomes, run_table
+from sim.analysis.records import TABLES, conform, frame
+from sim.analysis.recovery import episodes, recovery
+from sim.units import US_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+FORMAT: Final = 1
+"""Number of the layout and meaning of the files; a reader refuses any other."""
+
+_ROW_GROUP_ROWS: Final = 1 << 20
+_RECORDS: Final = ("contentions", "intents", "executions")
+
+
+class ResultsError(Exception):
+    """Results cannot be written or read; the message is for the user and says what to do."""
+
+
+class Run(Protocol):
+    """One replication of one arm: its records, without a say on where they came from."""
+
+    @property
+    def arm(self) -> str:
+        """Name of the arm."""
+
+    @property
+    def replication(self) -> int:
+        """Which replication, from 0 on."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the records."""
+
+    @property
+    def contentions(self) -> pa.Table:
+        """The refused attempts, one row each."""
+
+    @property
+    def intents(self) -> pa.Table:
+        """The intents, one row each."""
+
+    @property
+    def executions(self) -> pa.Table:
+        """The executions, one row each."""
+
+    @property
+    def attempts(self) -> pa.Table:
+        """All attempts, as counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a study is, before it is run.
+
+    Attributes
+    ----------
+    name : str
+        Name of the scenario, which is that of its folder.
+    scenario : Mapping[str, Any]
+        The resolved scenario, as JSON.
+    arms : Mapping[str, Any]
+        The canonical policy of each arm, as JSON, in the order of every table.
+    seeds : Sequence[int]
+        The first one also seeds what analysis draws.
+    replications : int
+        How many of each arm.
+    window_us : tuple[int, int]
+        Start and end of what tables take: [start, end).
+    """
+
+    name: str
+    scenario: Mapping[str, Any]
+    arms: Mapping[str, Any]
+    seeds: Sequence[int]
+    replications: int
+    window_us: tuple[int, int]
+
+    @property
+    def study_id(self) -> str:
+        """The name of the study's folder."""
+        return study_id(self.scenario, self.arms, self.seeds)
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """Every (arm, replication), in the order of every table."""
+        return [(arm, replication) for arm in self.arms for replication in range(self.replications)]
+
+
+def version() -> str:
+    """Give the version of contention-sim."""
+    return installed_version("contention-sim")
+
+
+def study_id(
+    scenario: Mapping[str, Any], arms: Mapping[str, Any], seeds: Sequence[int], made_by: str | None = None
+) -> str:
+    """Give the identity of a study: the same inputs and version write to the same place.
+
+    Parameters
+    ----------
+    scenario
+        The resolved scenario, as JSON; the order of its keys does not count.
+    arms
+        The canonical policy of each arm; the order of the arms counts, as it is that of the tables.
+    seeds
+        The seeds.
+    made_by
+        Version of contention-sim; by default the one that runs.
+
+    Returns
+    -------
+    str
+        The first 16 hexadecimal digits of the SHA-256 of the canonical JSON.
+    """
+    inputs = [scenario, [[arm, policy] for arm, policy in arms.items()], list(seeds), made_by or version()]
+    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def begin(out: str | Path, manifest: Manifest) -> Path:
+    """Make the place for the parts of a study, or find it with what an interrupted run has finished.
+
+    Returns
+    -------
+    Path
+        ``OUT/<scenario>/<study-id>.partial``, which :func:`write_part`, :func:`finished_parts` and
+        :func:`assemble` take.
+
+    Raises
+    ------
+    ResultsError
+        When nothing can be written there, or when the study's place is taken by something else.
+    """
+    if manifest.name in ("", ".", "..") or Path(manifest.name).name != manifest.name:
+        raise ResultsError(
+            f"{manifest.name!r} cannot be the name of a folder: give the scenario another name"
+        )
+    partial = Path(out) / manifest.name / f"{manifest.study_id}.partial"
+    _refuse_foreign(_place(partial))
+    with _explained(Path(out)):
+        (partial / "parts").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=partial):
+            pass
+    return partial
+
+
+def write_part(
+    partial: Path, run: Run, window_us: tuple[int, int], notes: Mapping[str, Any] | None = None
+) -> Path:
+    """Write one finished replication; called by the process that ran it.
+
+    Parameters
+    ----------
+    partial
+        From :func:`begin`.
+    run
+        Its records. Columns ``arm`` and ``replication`` may be missing from the tables.
+    window_us
+        Start and end of what tables take: [start, end).
+    notes
+        JSON that the caller wants back from :func:`finished_parts`, also in a later process: faults that
+        were drawn, what checks found.
+
+    Raises
+    ------
+    ResultsError
+        When it cannot be written; no part is left behind.
+    """
+    part = partial / "parts" / f"{quote(run.arm, safe='')}-{run.replication}"
+    with _explained(partial), _whole_folder(part, partial) as folder:
+        tables = {
+            name: conform(getattr(run, name), schema, run.arm, run.replication)
+            for name, schema in TABLES.items()
+        }
+        for name, table in tables.items():
+            with _parquet(folder / f"{name}.parquet", table.schema) as writer:
+                writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
+        frames = {name: frame(table) for name, table in tables.items()}
+        episodes(frames["contentions"], frames["intents"]).to_parquet(folder / "episodes.parquet")
+        _write_json(folder / "summary.json", _summary(run, frames, window_us, notes or {}))
+    return part
+
+
+def finished_parts(partial: str | Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """Find the finished replications: (arm, replication) and the notes given with each, in name order."""
+    return {(part["arm"], part["replication"]): part["notes"] for _, part in _parts(Path(partial))}
+
+
+def assemble(
+    partial: str | Path,
+    manifest: Manifest,
+    *,
+    host: Mapping[str, Any],
+    faults: object = None,
+    expectations: object = None,
+) -> Path:
+    """Make the study of its parts and put it into its place, replacing an earlier one of the same identity.
+
+    Memory is bounded by one part; what is held of all parts is a row a run and its episodes.
+
+    Parameters
+    ----------
+    partial
+        From :func:`begin`, with every part written.
+    manifest
+        As given to :func:`begin`.
+    host
+        Facts of the machine (:func:`host_facts`), for ``host.json``.
+    faults, expectations
+        JSON for ``study.json``: the faults that were drawn; what became of what the scenario expects.
+
+    Returns
+    -------
+    Path
+        The study's folder.
+
+    Raises
+    ------
+    ResultsError
+        When replications are missing or the files cannot be written; the parts stay.
+    """
+    partial = Path(partial)
+    found = {(part["arm"], part["replication"]): (folder, part) for folder, part in _parts(partial)}
+    missing = [run for run in manifest.runs if run not in found]
+    if missing:
+        first = ", ".join(f"{arm}/{replication}" for arm, replication in missing[:3])
+        raise ResultsError(
+            f"{partial}: {len(missing)} of {len(manifest.runs)} replications are missing ({first} ...)"
+        )
+    parts = [found[run] for run in manifest.runs]
+    place = _place(partial)
+    with _explained(partial):
+        with _whole_folder(place, partial) as staging:
+            for name in _RECORDS:
+                _join(staging / f"{name}.parquet", [folder / f"{name}.parquet" for folder, _ in parts])
+            _write_tables(staging, manifest, parts)
+            _write_json(
+                staging / "study.json", _document(manifest, [part for _, part in parts], faults, expectations)
+            )
+            _write_json(staging / "host.json", host)
+        _discard(partial)
+    return place
+
+
+def host_facts(seconds: float, jobs: int) -> dict[str, Any]:
+    """Give what ``host.json`` tells: how long it took, and on what."""
+    return {
+        "seconds": round(seconds, 3),
+        "jobs": jobs,
+        "cpu_count": os.cpu_count(),
+        "python": sys.version.split()[0],
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+    }
+
+
+def _place(partial: Path) -> Path:
+    return partial.with_suffix("")
+
+
+def _parts(partial: Path) -> list[tuple[Path, dict[str, Any]]]:
+    with _explained(partial, "read"):
+        folders = sorted(path for path in (partial / "parts").iterdir() if not path.name.startswith("."))
+        return [(folder, json.loads((folder / "summary.json").read_text("utf-8"))) for folder in folders]
+
+
+def _summary(
+    run: Run, frames: dict[str, pd.DataFrame], window_us: tuple[int, int], notes: Mapping[str, Any]
+) -> dict[str, Any]:
+    contentions, intents = frames["contentions"], frames["intents"]
+    return {
+        "arm": run.arm,
+        "replication": run.replication,
+        "fingerprint": run.fingerprint,
+        "rows": {name: len(frames[name]) for name in _RECORDS},
+        "counts": count_contentions(contentions).to_dict("records"),
+        "met": count_met(contentions, intents).to_dict("records"),
+        "outcomes": outcomes(intents, frames["executions"], frames["attempts"], window_us),
+        "notes": dict(notes),
+    }
+
+
+def _join(path: Path, sources: list[Path]) -> None:
+    """Write the row groups of all sources, one at a time; no row group holds rows of two parts."""
+    with _parquet(path, pq.read_schema(sources[0])) as writer:
+        for source in sources:
+            with pq.ParquetFile(source) as part:
+                for group in range(part.num_row_groups):
+                    writer.write_table(part.read_row_group(group), row_group_size=_ROW_GROUP_ROWS)
+
+
+def _write_tables(staging: Path, manifest: Manifest, parts: list[tuple[Path, dict[str, Any]]]) -> None:
+    """Write the small tables, as CSV."""
+    summaries = [part for _, part in parts]
+    runs = run_table([{"arm": p["arm"], "replication": p["replication"], **p["outcomes"]} for p in summaries])
+    counts = pd.DataFrame(
+        [row for part in summaries for row in part["counts"]], columns=["arm", "replication", "kind", "count"]
+    )
+    met = pd.DataFrame(
+        [row for part in summaries for row in part["met"]],
+        columns=["arm", "replication", "kind", "intents_met"],
+    )
+    window_s = (manifest.window_us[1] - manifest.window_us[0]) / US_PER_S
+    of_all = pd.concat(
+        [pd.read_parquet(folder / "episodes.parquet") for folder, _ in parts], ignore_index=True
+    )
+    attempts = pd.concat([frame(pq.read_table(folder / "attempts.parquet")) for folder, _ in parts])
+    tables = {
+        "frequency": frequency(counts, runs, window_s, met),
+        "recovery": recovery(of_all, list(manifest.arms)),
+        "outcomes": runs,
+        "attempts": attempts,
+    }
+    for name, table in tables.items():
+        table.to_csv(staging / f"{name}.csv", index=False, lineterminator="\n")
+
+
+def _document(
+    manifest: Manifest, summaries: list[dict[str, Any]], faults: object, expectations: object
+) -> dict[str, Any]:
+    lines = [f"{part['arm']}\t{part['replication']}\t{part['fingerprint']}\n" for part in summaries]
+    return {
+        "versions": {"contention-sim": version(), "format": FORMAT},
+        "name": manifest.name,
+        "study_id": manifest.study_id,
+        "fingerprint": hashlib.sha256("".join(lines).encode()).hexdigest(),
+        "seeds": list(manifest.seeds),
+        "replications": manifest.replications,
+        "window_us": list(manifest.window_us),
+        "arms": [{"arm": arm, "policy": policy} for arm, policy in manifest.arms.items()],
+        "runs": [
+            {name: part[name] for name in ("arm", "replication", "fingerprint", "rows")} for part in summaries
+        ],
+        "faults": faults,
+        "expectations": expectations,
+        "scenario": manifest.scenario,
+    }
+
+
+@contextmanager
+def _parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    names = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+    numbers = {field.name: "DELTA_BINARY_PACKED" for field in schema if pa.types.is_integer(field.type)}
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", use_dictionary=names, column_encoding=numbers
+    ) as writer:
+        yield writer
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+@contextmanager
+def _whole_folder(place: Path, partial: Path) -> Iterator[Path]:
+    """Give a new folder inside ``partial`` that becomes ``place`` when all went well and vanishes when not.
+
+    An earlier folder at ``place`` is set aside first and put back if the new one cannot take its place. What
+    a killed process leaves behind lies in ``partial`` and goes with it.
+    """
+    staging = Path(tempfile.mkdtemp(prefix=".", dir=partial))
+    try:
+        yield staging
+        staging.chmod(0o755)
+        aside = staging.with_suffix(".earlier")
+        if place.exists():
+            _refuse_foreign(place)
+            place.rename(aside)
+        try:
+            staging.rename(place)
+        except OSError:
+            if aside.exists():
+                aside.rename(place)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def _discard(partial: Path) -> None:
+    """Remove the parts; under another name, so that a half removed part is never taken for a finished one."""
+    finished = partial.with_suffix(".finished")
+    shutil.rmtree(finished, ignore_errors=True)
+    partial.rename(finished)
+    shutil.rmtree(finished, ignore_errors=True)
+
+
+def _refuse_foreign(place: Path) -> None:
+    """Refuse to replace what was not written here."""
+    ours = ("study.json", "summary.json")
+    if place.exists() and not any((place / name).is_file() for name in ours):
+        raise ResultsError(
+            f"{place} exists and is no study: it is not replaced. Move it away or choose another --out"
+        )
+
+
+_REASONS: Final = {
+    errno.EACCES: "permission denied: choose another --out",
+    errno.EPERM: "permission denied: choose another --out",
+    errno.EROFS: "it is on a read-only file system: choose another --out",
+    errno.ENOSPC: "the disk is full: make room, then run the same command again",
+    errno.EDQUOT: "the disk quota is used up: make room, then run the same command again",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EEXIST: "a part of the path is a file, not a folder",
+    errno.ENOENT: "there is no such folder",
+}
+
+
+@contextmanager
+def _explained(place: Path, verb: str = "write results to") -> Iterator[None]:
+    """Turn what the operating system says into words for the user."""
+    try:
+        yield
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        raise ResultsError(f"cannot {verb} {place}: {reason}") from error

@@ -1,0 +1,474 @@
+"""What an attempt, a contention, an intent and an execution is, and how a run writes them down.
+
+Records are facts: nothing is counted here that cannot be counted from the rows. Rows are packed into
+byte buffers (a tenth of the memory of tuples, nothing for the garbage collector to walk) and become
+columns in blocks. Attempts are only kept as counts by actor kind, operation and answer; contentions,
+intents and executions are kept row by row.
+
+The tables, their columns and their meaning are those of ``measures`` in the reference documentation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from enum import Enum
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from sim.contention import KINDS, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sim.store.outcome import Ok, Refused
+
+NONE: Final = -1
+"""In a row: there is no such thing (no flow, no rival, ...)."""
+
+_BLOCK_BYTES: Final = 1 << 22
+
+
+class Answer(Enum):
+    """The three answers of a request. ``unknown``: no reply in time, it may or may not have been applied."""
+
+    OK = 0
+    REFUSED = 1
+    UNKNOWN = 2
+
+
+class Unknown:
+    """The outcome of an attempt that was not answered in time. Not a refusal, hence no contention."""
+
+    __slots__ = ("code",)
+    ok: Final = False
+    kind: Final = None
+    retry_after_ms: Final = None
+    rival: Final = None
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def __repr__(self) -> str:
+        return f"Unknown({self.code})"
+
+
+UNKNOWN: Final = Unknown("unknown")
+REJECTED: Final = Unknown("rejected")
+"""What an actor gets whose own policy did not let the attempt be sent; it stands in no record."""
+
+
+class Op:
+    """An operation of the store, numbered for the records."""
+
+    __slots__ = ("index", "name")
+
+    def __init__(self, index: int, name: str) -> None:
+        self.index = index
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Op({self.name})"
+
+
+class Intent:
+    """What an actor tries to achieve, over as many attempts, targets and waits as it takes.
+
+    Attributes
+    ----------
+    id, root : int
+        Its number, and that of the intent whose success counts for it (its own for most).
+    goal : str
+        submit, acquire, dispatch, hold, finish, park, repair, ...
+    actor : int
+        Whose it is.
+    execution : int
+        What it is about, as far as known; NONE before.
+    start_us : int
+    attempts, refusals, failures : int
+        Attempts made; those refused with a kind; those refused or unanswered.
+    memory : object
+        State that the retry policy keeps for this intent.
+    """
+
+    __slots__ = (
+        "actor", "attempts", "execution", "failures", "goal", "id", "memory", "refusals", "root", "start_us",
+    )  # fmt: skip
+
+    def __init__(self, number: int, root: int, goal: str, actor: int, execution: int, start_us: int) -> None:
+        self.id = number
+        self.root = root
+        self.goal = goal
+        self.actor = actor
+        self.execution = execution
+        self.start_us = start_us
+        self.attempts = 0
+        self.refusals = 0
+        self.failures = 0
+        self.memory: Any = None
+
+
+class Attempt:
+    """One operation sent to the store, from its sending to its answer.
+
+    Attributes
+    ----------
+    process : Process
+        Who waits for the answer.
+    actor : int
+    op : Op
+    arguments : tuple
+        What the store's operation takes after the instant.
+    intent : Intent or None
+        None for the reads of a sweep.
+    execution, flow, waitpoint : int
+        What it is about; NONE where there is none.
+    sent_us, arrived_us, started_us, done_us, deadline_us : int
+        Sent, arrived at the store, taken effect, answered, given up. NONE before.
+    outcome : Ok, Refused, Unknown or None
+    """
+
+    __slots__ = (
+        "actor", "arguments", "arrived_us", "deadline_us", "done_us", "execution", "flow", "intent", "op",
+        "outcome", "process", "sent_us", "server", "started_us", "waitpoint",
+    )  # fmt: skip
+
+    def __init__(
+        self, process: Any, actor: int, op: Op, server: Any, arguments: tuple[Any, ...], intent: Intent | None,
+        execution: int, sent_us: int, deadline_us: int,
+    ) -> None:  # fmt: skip
+        self.process = process
+        self.actor = actor
+        self.op = op
+        self.server = server
+        self.arguments = arguments
+        self.intent = intent
+        self.execution = execution
+        self.flow = self.waitpoint = NONE
+        self.sent_us = sent_us
+        self.arrived_us = self.started_us = self.done_us = NONE
+        self.deadline_us = deadline_us
+        self.outcome: Any = None
+
+
+# One row each. Little endian, no padding, so that numpy reads the bytes in place.
+_ATTEMPT = np.dtype(
+    [("sent_us", "<i8"), ("arrived_us", "<i8"), ("done_us", "<i8"), ("intent", "<i8"), ("execution", "<i8"),
+     ("actor", "<i4"), ("code", "<i2"), ("op", "u1"), ("answer", "u1")])  # fmt: skip
+_CONTENTION = np.dtype(
+    [("sent_us", "<i8"), ("arrived_us", "<i8"), ("done_us", "<i8"), ("execution", "<i8"), ("flow", "<i8"),
+     ("waitpoint", "<i8"), ("intent", "<i8"), ("root", "<i8"), ("rival_age_us", "<i8"), ("actor", "<i4"),
+     ("rival_actor", "<i4"), ("nth", "<i4"), ("code", "<i2"), ("op", "u1"), ("kind", "u1"), ("rival_op", "i1"),
+     ("action", "i1"), ("delay_us", "<i8")])  # fmt: skip
+_INTENT = np.dtype(
+    [("intent", "<i8"), ("root", "<i8"), ("execution", "<i8"), ("start_us", "<i8"), ("end_us", "<i8"),
+     ("actor", "<i4"), ("attempts", "<i4"), ("goal", "i1"), ("resolution", "i1"), ("cause", "i1")])  # fmt: skip
+
+_pack_attempt = Struct("<5qihBB").pack
+_pack_contention = Struct("<9qiiihBBbbq").pack
+_pack_intent = Struct("<5qiibbb").pack
+_DECISION = Struct("<bq")
+
+GOALS: Final = (
+    "submit", "acquire", "dispatch", "hold", "finish", "park", "signal", "link", "resolve", "cancel",
+    "revoke", "reprioritise", "repair",
+)  # fmt: skip
+RESOLUTIONS: Final = ("recovered", "satisfied", "abandoned", "open", "relayed")
+OUTCOMES: Final = ("success", "failed", "cancelled", "expired", "skipped")
+CAUSES: Final = ("policy", "superseded", "crash")
+_GOAL = {name: index for index, name in enumerate(GOALS)}
+_RESOLUTION = {name: index for index, name in enumerate(RESOLUTIONS)}
+_CAUSE = {None: NONE} | {name: index for index, name in enumerate(CAUSES)}
+
+
+class Recorder:
+    """Takes down a run.
+
+    Parameters
+    ----------
+    ops
+        The operations, by index.
+    actions
+        Names of the actions that a policy can answer, by index.
+    window_us
+        Start and end of the window that tables take: [warmup, warmup + run).
+    """
+
+    def __init__(self, ops: Sequence[Op], actions: Sequence[str], window_us: tuple[int, int]) -> None:
+        self._ops = [op.name for op in ops]
+        self._actions = list(actions)
+        self._window_us = window_us
+        self._attempts = bytearray()
+        self._counts: dict[tuple[int, ...], list[int]] = {}
+        self._contentions: list[np.ndarray] = []
+        self._contention_rows = bytearray()
+        self._intents = bytearray()
+        self._open: dict[int, Intent] = {}
+        self._codes: dict[str, int] = {}
+        self._contention_codes: dict[str, int] = {}
+        self.actors: list[tuple[str, str]] = []
+        self.attempts_made = 0
+        self.intents_begun = 0
+
+    # --- while the run goes on ---------------------------------------------------------------------
+
+    def begin(self, goal: str, actor: int, start_us: int, execution: int = NONE, root: int = NONE) -> Intent:
+        """Begin an intent; without ``root`` it is its own."""
+        number = self.intents_begun
+        self.intents_begun = number + 1
+        intent = Intent(number, number if root == NONE else root, goal, actor, execution, start_us)
+        self._open[number] = intent
+        return intent
+
+    def end(self, intent: Intent, end_us: int, resolution: str, cause: str | None = None) -> None:
+        """End an intent. Ending twice is an error of the model."""
+        del self._open[intent.id]
+        self._intents += _pack_intent(
+            intent.id, intent.root, intent.execution, intent.start_us, end_us, intent.actor, intent.attempts,
+            _GOAL[intent.goal], _RESOLUTION[resolution], _CAUSE[cause],
+        )  # fmt: skip
+
+    def end_all(self, end_us: int, resolution: str, cause: str | None = None, actor: int = NONE) -> None:
+        """End every open intent, or every one of one actor."""
+        for intent in [i for i in self._open.values() if actor in (NONE, i.actor)]:
+            self.end(intent, end_us, resolution, cause)
+
+    def attempt(self, attempt: Attempt, outcome: Ok | Refused | Unknown) -> None:
+        """Take down one attempt when its actor learns the outcome, and the contention if it was refused."""
+        number = self._codes.get(outcome.code)
+        if number is None:
+            number = self._codes[outcome.code] = len(self._codes)
+        intent = attempt.intent
+        self._attempts += _pack_attempt(
+            attempt.sent_us, attempt.arrived_us, attempt.done_us, NONE if intent is None else intent.id,
+            attempt.execution, attempt.actor, number, attempt.op.index, 0 if outcome.ok else 1 + (outcome is UNKNOWN),
+        )  # fmt: skip
+        self.attempts_made += 1
+        if len(self._attempts) >= _BLOCK_BYTES:
+            self._count_attempts()
+        if outcome.kind is not None:
+            self._contention(attempt, outcome)
+
+    def _contention(self, attempt: Attempt, outcome: Refused) -> None:
+        if len(self._contention_rows) >= _BLOCK_BYTES:
+            self._contentions.append(np.frombuffer(bytes(self._contention_rows), _CONTENTION))
+            self._contention_rows.clear()
+        number = self._contention_codes.get(outcome.code)
+        if number is None:
+            number = self._contention_codes[outcome.code] = len(self._contention_codes)
+        # A rival is a stamp of the link: who, which operation, when it took effect.
+        rival_actor, rival_op, rival_us = outcome.rival or (NONE, NONE, attempt.started_us - NONE)
+        intent = attempt.intent
+        intent_id, root, nth = NONE, NONE, 1
+        if intent is not None:
+            intent.refusals = nth = intent.refusals + 1
+            intent_id, root = intent.id, intent.root
+        self._contention_rows += _pack_contention(
+            attempt.sent_us, attempt.arrived_us, attempt.done_us, attempt.execution, attempt.flow,
+            attempt.waitpoint, intent_id, root, attempt.started_us - rival_us, attempt.actor, rival_actor, nth,
+            number, attempt.op.index, outcome.kind.index, rival_op, NONE, NONE,
+        )  # fmt: skip
+
+    def decided(self, action: int, delay_us: int) -> None:
+        """Add the policy's answer to the contention taken down last."""
+        _DECISION.pack_into(
+            self._contention_rows, len(self._contention_rows) - _DECISION.size, action, delay_us
+        )
+
+    def _count_attempts(self) -> None:
+        rows = np.frombuffer(self._attempts, _ATTEMPT)
+        start_us, end_us = self._window_us
+        inside = (rows["done_us"] >= start_us) & (rows["done_us"] < end_us)
+        kinds = np.array([kind for _, kind in self.actors])
+        names, numbers = np.unique(kinds, return_inverse=True)
+        keys = np.stack([numbers[rows["actor"]], rows["op"], rows["answer"], rows["code"]], axis=1)
+        unique, which = np.unique(keys, axis=0, return_inverse=True)
+        totals = np.bincount(which.ravel(), minlength=len(unique))
+        counts = np.bincount(which.ravel(), weights=inside, minlength=len(unique))
+        for key, count, total in zip(unique.tolist(), counts.tolist(), totals.tolist(), strict=True):
+            entry = self._counts.setdefault((str(names[key[0]]), *key[1:]), [0, 0])
+            entry[0] += int(count)
+            entry[1] += total
+        del rows
+        self._attempts.clear()
+
+    # --- afterwards ----------------------------------------------------------------------------------
+
+    def contentions(self) -> pa.Table:
+        """Give the contentions, in the order in which actors learned of them."""
+        rows = np.concatenate(
+            [*self._contentions, np.frombuffer(bytes(self._contention_rows), _CONTENTION)]
+        )
+        actors = [name for name, _ in self.actors]
+        return pa.table({
+            "seq": np.arange(len(rows), dtype=np.int64),
+            "sent_us": rows["sent_us"],
+            "arrived_us": rows["arrived_us"],
+            "done_us": rows["done_us"],
+            "actor": _names(rows["actor"], actors),
+            "actor_kind": _names(rows["actor"], [kind for _, kind in self.actors]),
+            "op": _names(rows["op"], self._ops),
+            "code": _names(rows["code"], list(self._contention_codes)),
+            "kind": _names(rows["kind"], [kind.value for kind in KINDS]),
+            "execution": _or_null(rows["execution"]),
+            "flow": _or_null(rows["flow"]),
+            "waitpoint": _or_null(rows["waitpoint"]),
+            "intent": _or_null(rows["intent"]),
+            "root": _or_null(rows["root"]),
+            "nth": rows["nth"],
+            "action": _names(rows["action"], self._actions),
+            "delay_us": _or_null(rows["delay_us"]),
+            "rival_actor": _names(rows["rival_actor"], actors),
+            "rival_op": _names(rows["rival_op"], self._ops),
+            "rival_age_us": _or_null(rows["rival_age_us"]),
+            "in_window": self._inside(rows["done_us"]),
+        })  # fmt: skip
+
+    def intents(self) -> pa.Table:
+        """Give the intents, in the order of their beginning."""
+        rows = np.frombuffer(bytes(self._intents), _INTENT)
+        rows = rows[np.argsort(rows["intent"], kind="stable")]
+        return pa.table({
+            "intent": rows["intent"],
+            "root": rows["root"],
+            "goal": _names(rows["goal"], GOALS),
+            "actor": _names(rows["actor"], [name for name, _ in self.actors]),
+            "actor_kind": _names(rows["actor"], [kind for _, kind in self.actors]),
+            "execution": _or_null(rows["execution"]),
+            "start_us": rows["start_us"],
+            "end_us": rows["end_us"],
+            "resolution": _names(rows["resolution"], RESOLUTIONS),
+            "cause": _names(rows["cause"], CAUSES),
+            "attempts": rows["attempts"],
+            "in_window": self._inside(rows["start_us"]),
+        })  # fmt: skip
+
+    def attempts(self) -> pa.Table:
+        """Give the counts of attempts by actor kind, operation, answer and code, in the window and in all."""
+        self._count_attempts()
+        codes = list(self._codes)
+        answers = [answer.name.lower() for answer in Answer]
+        rows = sorted(
+            (actor_kind, self._ops[op], answers[answer], codes[code], count, total)
+            for (actor_kind, op, answer, code), (count, total) in self._counts.items()
+        )
+        return pa.table({
+            "actor_kind": _dictionary([row[0] for row in rows]),
+            "op": _dictionary([row[1] for row in rows]),
+            "answer": _dictionary([row[2] for row in rows]),
+            "code": _dictionary([row[3] for row in rows]),
+            "kind": _dictionary([_kind_name(*row[1:4]) for row in rows]),
+            "count": pa.array([row[4] for row in rows], pa.int64()),
+            "total": pa.array([row[5] for row in rows], pa.int64()),
+        })  # fmt: skip
+
+    def _inside(self, at_us: np.ndarray) -> np.ndarray:
+        return (at_us >= self._window_us[0]) & (at_us < self._window_us[1])
+
+
+def _kind_name(op: str, answer: str, code: str) -> str | None:
+    if answer != "refused":
+        return None
+    # A wrong token is a caller's mistake, which ends a run: what was recorded is a missing waitpoint.
+    kind = kind_of(op, code, "missing")
+    return None if kind is None else kind.value
+
+
+def _dictionary(names: Sequence[str | None]) -> pa.DictionaryArray:
+    return pa.array(names, pa.string()).dictionary_encode()
+
+
+def _names(indexes: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
+    """Name indexes; a negative one is null. Only names that occur are in the dictionary."""
+    used, position = np.unique(indexes, return_inverse=True)
+    labels = [names[index] if index >= 0 else None for index in used.tolist()]
+    distinct = {label: number for number, label in enumerate(dict.fromkeys(filter(None, labels)))}
+    numbers = np.array([distinct.get(label, NONE) for label in labels], np.int32)[position]
+    return pa.DictionaryArray.from_arrays(
+        pa.array(numbers, mask=numbers < 0), pa.array(list(distinct), pa.string())
+    )
+
+
+class ExecutionLedger:
+    """What became of each execution, by its index, from accepted operations at the store's instants."""
+
+    __slots__ = ("_watchers", "created_us", "finished_us", "leased_us", "leases", "outcome")
+
+    def __init__(self) -> None:
+        self.created_us = array("q")
+        self.leased_us = array("q")
+        self.finished_us = array("q")
+        self.outcome = array("b")
+        self.leases = array("i")
+        self._watchers: dict[int, Callable[[int], None]] = {}
+
+    def watch(self, execution: int, on_end: Callable[[int], None]) -> None:
+        """Call ``on_end`` with the instant at which an execution ends."""
+        self._watchers[execution] = on_end
+
+    def created(self, execution: int, at_us: int) -> None:
+        """Take down that an execution exists."""
+        missing = execution + 1 - len(self.created_us)
+        if missing > 0:
+            nothing = [NONE] * missing
+            for column in (self.created_us, self.leased_us, self.finished_us, self.outcome):
+                column.extend(nothing)
+            self.leases.extend([0] * missing)
+        self.created_us[execution] = at_us
+
+    def leased(self, execution: int, at_us: int) -> None:
+        """Take down that a worker got the lease."""
+        if self.leases[execution] == 0:
+            self.leased_us[execution] = at_us
+        self.leases[execution] += 1
+
+    def finished(self, execution: int, at_us: int, outcome: str) -> None:
+        """Take down a terminal outcome."""
+        self.finished_us[execution] = at_us
+        self.outcome[execution] = OUTCOMES.index(outcome)
+        on_end = self._watchers.pop(execution, None)
+        if on_end is not None:
+            on_end(at_us)
+
+    def table(self, class_of: Sequence[str], window_us: tuple[int, int]) -> pa.Table:
+        """Give one row an execution that exists; ``class_of`` names the class by index."""
+        created = np.frombuffer(self.created_us, np.int64)
+        exists = np.flatnonzero(created >= 0)
+        created = created[exists]
+        return pa.table({
+            "execution": exists.astype(np.int64),
+            "class": _dictionary([class_of[index] for index in exists.tolist()]),
+            "created_us": created,
+            "leased_us": _or_null(np.frombuffer(self.leased_us, np.int64)[exists]),
+            "finished_us": _or_null(np.frombuffer(self.finished_us, np.int64)[exists]),
+            "outcome": _names(np.frombuffer(self.outcome, np.int8)[exists], OUTCOMES),
+            "leases": np.frombuffer(self.leases, np.int32)[exists],
+            "in_window": (created >= window_us[0]) & (created < window_us[1]),
+        })  # fmt: skip
+
+
+def _or_null(values: np.ndarray) -> pa.Array:
+    return pa.array(values, mask=values < 0)
+
+
+def fingerprint(tables: Sequence[pa.Table]) -> str:
+    """Give the SHA-256 of the canonical records, as hexadecimal digits.
+
+    Columns count in order, by name, type and content; a dictionary column counts by its names. Nothing of
+    how the rows are split or stored counts.
+    """
+    digest = hashlib.sha256()
+    for table in tables:
+        for name in table.column_names:
+            column = table.column(name).combine_chunks()
+            digest.update(f"{name}:{column.type}:{len(column)};".encode())
+            if pa.types.is_dictionary(column.type):
+                digest.update("\x00".join(column.dictionary.to_pylist()).encode())
+                column = column.indices
+            if column.null_count:
+                column = column.fill_null(NONE)
+            digest.update(column.to_numpy(zero_copy_only=False).tobytes())
+    return digest.hexdigest()

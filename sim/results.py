@@ -1,0 +1,358 @@
+"""A study read back from disk: its tables, its records, its JSON document.
+
+The same object after a run and a year later. Tables come from the small CSV files; records are read when
+they are asked for. Needs no simulator: opening a study imports neither SimPy, SciPy nor matplotlib.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sim.analysis import frequency as frequencies
+from sim.analysis import recovery as recoveries
+from sim.analysis.outcomes import summarise
+from sim.analysis.records import frame
+from sim.output import FORMAT, ResultsError
+from sim.rng import Streams
+from sim.units import US_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_KEYS = ["arm", "kind"]
+
+
+class Study:
+    """The results of one scenario: arms times replications.
+
+    Made by :func:`open`.
+
+    Attributes
+    ----------
+    directory : Path
+        Where it lies.
+    document : dict
+        ``study.json`` as it is.
+    """
+
+    def __init__(self, directory: Path, document: dict[str, Any]) -> None:
+        self.directory = directory
+        self.document = document
+
+    # --- what was run ----------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Name of the scenario."""
+        return str(self.document["name"])
+
+    @property
+    def about(self) -> str:
+        """What the scenario says of itself."""
+        return str(self.scenario.get("about") or "")
+
+    @property
+    def scenario(self) -> dict[str, Any]:
+        """The resolved scenario."""
+        return dict(self.document["scenario"])
+
+    @property
+    def study_id(self) -> str:
+        """Name of the study's folder, made from its inputs."""
+        return str(self.document["study_id"])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the records of all runs."""
+        return str(self.document["fingerprint"])
+
+    @property
+    def arms(self) -> list[str]:
+        """Names of the arms, in the order of every table."""
+        return [entry["arm"] for entry in self.document["arms"]]
+
+    @property
+    def policies(self) -> dict[str, Any]:
+        """The retry policy of each arm."""
+        return {entry["arm"]: entry["policy"] for entry in self.document["arms"]}
+
+    @property
+    def replications(self) -> int:
+        """How many of each arm."""
+        return int(self.document["replications"])
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds."""
+        return list(self.document["seeds"])
+
+    @property
+    def window_us(self) -> tuple[int, int]:
+        """Start and end of what tables take, in microseconds of simulated time: [start, end)."""
+        start, end = self.document["window_us"]
+        return start, end
+
+    @property
+    def window_s(self) -> float:
+        """Length of the window of each run, in simulated seconds."""
+        start, end = self.window_us
+        return (end - start) / US_PER_S
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that were seen in the window of any arm, in the order of every table."""
+        seen = set(self._frequency.loc[self._frequency["count"] > 0, "kind"])
+        return [kind for kind in frequencies.KIND_NAMES if kind in seen]
+
+    # --- tables ------------------------------------------------------------------------------------------
+
+    def frequency(self, by: str | Sequence[str] = "kind") -> pd.DataFrame:
+        """Give how often contention occurs.
+
+        Parameters
+        ----------
+        by
+            ``kind``: all 18 in each arm, zeros included, with the columns of
+            :func:`sim.analysis.frequency.frequency`. Otherwise the columns of the records that tell groups
+            apart (``op``, ``actor_kind``, ``["kind", "op"]``, ...), with the columns of
+            :func:`sim.analysis.frequency.frequency_by`.
+        """
+        keys = [by] if isinstance(by, str) else list(by)
+        if keys == ["kind"]:
+            return self._frequency.copy()
+        columns = list(dict.fromkeys(["arm", "replication", "in_window", *keys]))
+        counts = [frequencies.count_contentions(run, keys) for run in self._runs_of("contentions", columns)]
+        attempts = self.attempts()
+        return frequencies.frequency_by(_concat(counts), self._runs, attempts, self.window_s, keys)
+
+    def frequency_over_time(self, bin_s: float) -> pd.DataFrame:
+        """Give the rate of each kind in bins of simulated time (:func:`frequency_over_time`)."""
+        columns = ["arm", "replication", "kind", "done_us"]
+        return frequencies.frequency_over_time(self.contentions(columns), self._runs, bin_s)
+
+    def recovery(self, *, intervals: bool = False) -> pd.DataFrame:
+        """Give how long recovery takes: all 18 kinds in each arm, with the columns of :func:`recovery`.
+
+        Parameters
+        ----------
+        intervals
+            Add ``p50_low``, ``p50_high``, ... from a bootstrap of whole replications, which takes a while.
+            Its draws come from the study's seed: the same study gives the same intervals.
+        """
+        if not intervals:
+            return self._recovery.copy()
+        generator = Streams(self.seeds[0], 0).of("analysis/recovery")
+        ends = recoveries.recovery_intervals(self.episodes(), self._runs, generator)
+        return self._recovery.merge(ends, on=_KEYS, validate="1:1")
+
+    def outcomes(self) -> pd.DataFrame:
+        """Give what each run achieved: a row a run, with the measures of :mod:`sim.analysis.outcomes`."""
+        return self._runs.copy()
+
+    def summary(self) -> pd.DataFrame:
+        """Give the measures of :meth:`outcomes` over replications, with intervals (:func:`summarise`)."""
+        return summarise(self._runs)
+
+    def attempts(self) -> pd.DataFrame:
+        """Give the attempts, counted by run, actor kind, operation and answer.
+
+        ``count`` is what was done in the window, ``total`` in the whole run.
+        """
+        return self._csv("attempts")
+
+    def episodes(self) -> pd.DataFrame:
+        """Give each root's first refusal of each kind and how it ended (:func:`episodes`)."""
+        return self._episodes.copy()
+
+    # --- records -----------------------------------------------------------------------------------------
+
+    def contentions(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Give the refused attempts, one row each; ``columns`` takes less time and memory than all."""
+        return self._records("contentions", columns)
+
+    def intents(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Give the intents, one row each."""
+        return self._records("intents", columns)
+
+    def executions(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Give the executions, one row each."""
+        return self._records("executions", columns)
+
+    # --- documents ---------------------------------------------------------------------------------------
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the JSON document that ``run --json`` prints; NaN becomes null."""
+        return {
+            "scenario": self.name,
+            "study_id": self.study_id,
+            "fingerprint": self.fingerprint,
+            "directory": str(self.directory),
+            "replications": self.replications,
+            "window_s": self.window_s,
+            "expectations": self.document["expectations"],
+            "arms": [self._arm_dict(arm) for arm in self.arms],
+        }
+
+    def __repr__(self) -> str:
+        runs = f"{', '.join(self.arms)}; {self.replications} replications of {self.window_s:g} s"
+        return f"<Study {self.name}/{self.study_id}: {runs}>"
+
+    def _repr_html_(self) -> str:
+        seen = self._by_kind.loc[self._by_kind["count"] > 0]
+        shown = ["arm", "kind", "count", "per_1000_attempts", "mean", "recovered", "p50", "p90", "p99"]
+        units = {"mean": "per second", "p50": "p50 (ms)", "p90": "p90 (ms)", "p99": "p99 (ms)"}
+        table = (
+            seen[shown].rename(columns=units).to_html(index=False, na_rep="-", float_format="{:.4g}".format)
+        )
+        return f"<p>{html.escape(repr(self))}</p>{table}"
+
+    # --- reading -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _frequency(self) -> pd.DataFrame:
+        return self._csv("frequency")
+
+    @cached_property
+    def _recovery(self) -> pd.DataFrame:
+        return self._csv("recovery")
+
+    @cached_property
+    def _runs(self) -> pd.DataFrame:
+        return self._csv("outcomes")
+
+    @cached_property
+    def _by_kind(self) -> pd.DataFrame:
+        return self._frequency.merge(self._recovery, on=_KEYS, validate="1:1")
+
+    @cached_property
+    def _episodes(self) -> pd.DataFrame:
+        contentions = self._runs_of(
+            "contentions", ["arm", "replication", "kind", "root", "done_us", "in_window"]
+        )
+        intents = self._runs_of(
+            "intents", ["arm", "replication", "intent", "goal", "actor_kind", "end_us", "resolution"]
+        )
+        return _concat([recoveries.episodes(*pair) for pair in zip(contentions, intents, strict=True)])
+
+    def _arm_dict(self, arm: str) -> dict[str, Any]:
+        runs = self._runs.loc[self._runs["arm"] == arm]
+        means = runs.mean(numeric_only=True).to_dict()
+        counts = ("attempts", "unknown", "contentions", "intents", "arrived", "unfinished", "completed")
+        kinds: list[dict[Any, Any]] = self._by_kind.loc[self._by_kind["arm"] == arm].to_dict("records")
+        return {
+            "arm": arm,
+            **{name: int(runs[name].sum()) for name in counts},
+            **{name: _number(means[name]) for name in ("goodput_per_s", "amplification", "fairness")},
+            "sojourn_ms": {q: _number(means[f"sojourn_{q}"]) for q in ("mean", *recoveries.QUANTILES)},
+            "kinds": [_kind_dict(row) for row in kinds],
+        }
+
+    def _csv(self, name: str) -> pd.DataFrame:
+        with _readable(self.directory):
+            return pd.read_csv(
+                self.directory / f"{name}.csv",
+                dtype={"arm": str},
+                keep_default_na=False,  # an arm may be called "null"
+                na_values=[""],
+            )
+
+    def _records(self, name: str, columns: Sequence[str] | None) -> pd.DataFrame:
+        with _readable(self.directory):
+            return frame(pq.read_table(self.directory / f"{name}.parquet", columns=columns and list(columns)))
+
+    def _runs_of(self, name: str, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """Give the records of one run after the other; no row group holds rows of two runs."""
+        with _readable(self.directory), pq.ParquetFile(self.directory / f"{name}.parquet") as file:
+            group = 0
+            for run in self.document["runs"]:
+                groups, rows = [], 0
+                while rows < run["rows"][name]:
+                    rows += file.metadata.row_group(group).num_rows
+                    groups.append(group)
+                    group += 1
+                yield frame(file.read_row_groups(groups, columns=list(columns)))
+
+
+def open(directory: str | Path) -> Study:  # noqa: A001 - reads as sim.open(...)
+    """Open the results of a study.
+
+    Parameters
+    ----------
+    directory
+        The study's folder, such as ``results/claim_storm/1f3a...``.
+
+    Raises
+    ------
+    ResultsError
+        When the folder is not a study, cannot be read, or was written in another format.
+    """
+    place = Path(directory)
+    path = place / "study.json"
+    if not path.is_file():
+        raise ResultsError(_not_a_study(place))
+    with _readable(place):
+        document = json.loads(path.read_text("utf-8"))
+    versions = document.get("versions", {}) if isinstance(document, dict) else {}
+    if versions.get("format") != FORMAT:
+        wrote = versions.get("contention-sim", "an unknown version")
+        raise ResultsError(
+            f"{place} was written by contention-sim {wrote} in format {versions.get('format')}, and this one "
+            f"reads format {FORMAT}: open it with that version, or run the scenario again"
+        )
+    return Study(place, document)
+
+
+def _kind_dict(row: dict[Any, Any]) -> dict[str, Any]:
+    shares = ("per_1000_attempts", "per_execution", "share_of_intents")
+    return {
+        "kind": row["kind"],
+        "count": int(row["count"]),
+        **{name: _number(row[name]) for name in shares},
+        "per_s": {name: _number(row[name]) for name in ("mean", "ci_low", "ci_high")}
+        | {"interval": row["interval"]},
+        **{name: int(row[name]) for name in ("episodes", *recoveries.ENDS)},
+        "recovery_ms": {name: _number(row[name]) for name in recoveries.QUANTILES},
+        "recovery_status": {name: row[f"{name}_status"] for name in recoveries.QUANTILES},
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Join tables, leaving out the empty ones, whose columns have no types worth keeping."""
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+
+
+def _not_a_study(place: Path) -> str:
+    if not place.exists():
+        return f"{place}: there is no such folder"
+    if place.name.endswith(".partial"):
+        return f"{place} is an unfinished study: run the same command again and it goes on where it stopped"
+    inside = sorted(str(path.parent) for path in place.glob("**/study.json")) if place.is_dir() else []
+    if inside:
+        more = f" and {len(inside) - 5} more" if len(inside) > 5 else ""
+        return f"{place} is not a study but holds {', '.join(inside[:5])}{more}: give one of them"
+    return f"{place} is not a study: it has no study.json"
+
+
+@contextmanager
+def _readable(place: Path) -> Iterator[None]:
+    """Say in words for the user that a file of a study is missing or damaged."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ResultsError(f"{place} is incomplete: {error.filename or error} is missing") from error
+    except (OSError, pa.ArrowInvalid, ValueError) as error:
+        raise ResultsError(f"{place} cannot be read: {error}") from error

@@ -1,0 +1,141 @@
+"""The composition root: one scenario, one arm, one replication, from parts to records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow as pa
+
+from sim import faults
+from sim.actors.base import ACTIONS, World
+from sim.actors.reconciler import Reconciler
+from sim.actors.scheduler import Scheduler, quota_limits
+from sim.actors.submitter import Submitter
+from sim.actors.worker import Worker
+from sim.kernel import Kernel
+from sim.link import OPS, Link, Server
+from sim.record import ExecutionLedger, Recorder, fingerprint
+from sim.rng import Streams
+from sim.store import Store
+from sim.workload import Workload
+
+if TYPE_CHECKING:
+    from sim.faults import FaultWindow
+    from sim.retry import PolicySpec
+    from sim.scenario import Scenario
+
+
+class RunResult(NamedTuple):
+    """The records of one replication.
+
+    Attributes
+    ----------
+    arm : str
+        Name of the arm, that is of its retry policy.
+    replication : int
+        From 0.
+    contentions, intents, executions, attempts : pyarrow.Table
+        The records; attempts are counts.
+    fingerprint : str
+        SHA-256 of the canonical records (contentions, intents, executions).
+    faults : list of FaultWindow
+        What was drawn.
+    window_us : tuple of int
+        Start and end of the window that tables take.
+    """
+
+    arm: str
+    replication: int
+    contentions: pa.Table
+    intents: pa.Table
+    executions: pa.Table
+    attempts: pa.Table
+    fingerprint: str
+    faults: list[FaultWindow]
+    window_us: tuple[int, int]
+
+
+def run(scenario: Scenario, arm: str, policy: PolicySpec, replication: int = 0) -> RunResult:
+    """Simulate one replication.
+
+    Parameters
+    ----------
+    scenario
+        What to simulate.
+    arm
+        The name under which the records stand.
+    policy
+        The retry policy of every actor.
+    replication
+        Which one; together with the scenario's seed it determines every random draw.
+
+    Returns
+    -------
+    RunResult
+        The records, each with its arm and replication.
+    """
+    horizon = scenario.horizon
+    end_of_arrivals_us = horizon.warmup + horizon.run
+    end_us = end_of_arrivals_us + horizon.drain
+    window_us = (horizon.warmup, end_of_arrivals_us)
+
+    kernel = Kernel()
+    streams = Streams(scenario.seed, replication)
+    recorder = Recorder(OPS, [action.value for action in ACTIONS], window_us)
+    ledger = ExecutionLedger()
+    servers = [
+        Server(Store(scenario.store.rules), scenario.store.service.sampler(streams.of(f"store/{partition}/service")))
+        for partition in range(scenario.store.partitions)
+    ]  # fmt: skip
+    link = Link(kernel, servers, recorder, ledger, scenario.link)
+    workload = Workload(scenario.workload, streams)
+    world = World(kernel, link, recorder, workload, streams, scenario, policy)
+
+    for quota, spec in enumerate(scenario.quotas.values()):
+        store = servers[link.partition_of(quota)].store
+        store.create_quota_policy(0, quota, *quota_limits(spec))
+    windows = faults.draw_windows(scenario, streams)
+    _start_actors(world, ledger, windows, end_of_arrivals_us)
+    kernel.run_until(end_us)
+    recorder.end_all(end_us, "open")
+
+    contentions, intents = recorder.contentions(), recorder.intents()
+    class_names = [workload.names[number] for number in workload.class_of]
+    executions = ledger.table(class_names, window_us)
+    return RunResult(
+        arm=arm,
+        replication=replication,
+        contentions=_labelled(contentions, arm, replication),
+        intents=_labelled(intents, arm, replication),
+        executions=_labelled(executions, arm, replication),
+        attempts=_labelled(recorder.attempts(), arm, replication),
+        fingerprint=fingerprint([contentions, intents, executions]),
+        faults=windows,
+        window_us=window_us,
+    )
+
+
+def _start_actors(
+    world: World, ledger: ExecutionLedger, windows: list[FaultWindow], end_of_arrivals_us: int
+) -> None:
+    """Create the actors and start them: the order is that of ties at the first instant."""
+    scenario = world.scenario
+    submitter = Submitter(world, 0, ledger, end_of_arrivals_us)
+    schedulers = [Scheduler(world, number) for number in range(scenario.schedulers.count)]
+    reconcilers = [Reconciler(world, number) for number in range(scenario.reconcilers.count)]
+    workers = [Worker(world, number, schedulers, reconcilers) for number in range(scenario.workers.count)]
+    submitter.start()
+    for reconciler in reconcilers:
+        reconciler.start()
+    for worker in workers:
+        worker.start()
+    faults.apply(windows, workers, world.kernel)
+
+
+def _labelled(table: pa.Table, arm: str, replication: int) -> pa.Table:
+    """Put arm and replication in front of the columns of a table."""
+    rows = table.num_rows
+    names = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([arm]))
+    return table.add_column(0, "arm", names).add_column(
+        1, "replication", pa.array([replication] * rows, pa.int32())
+    )

@@ -1,0 +1,50 @@
+"""Where scenarios come from: files, and those that ship with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from sim.scenario.errors import ScenarioError
+from sim.schema import suggest
+
+_PACKAGE: Final = Path(__file__).resolve().parents[1]
+_FOLDERS: Final = (_PACKAGE.parent / "scenarios", _PACKAGE / "_scenarios")
+"""Beside the package in a checkout; inside it in a wheel."""
+
+STARTER: Final = Path(__file__).with_name("starter.yaml")
+
+
+def shipped() -> dict[str, Path]:
+    """Give the shipped files by name (``claim_storm``, ``kinds/lease_conflict``), sorted."""
+    folder = next((each for each in _FOLDERS if each.is_dir()), None)
+    if folder is None:
+        return {}
+    files = sorted(folder.rglob("*.yaml"))
+    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
+
+
+def find(path_or_name: str | Path) -> Path:
+    """Give the file of a scenario: a path, or the name of one that ships.
+
+    Raises
+    ------
+    ScenarioError
+        When there is neither; the message names what was probably meant.
+    """
+    path = Path(path_or_name)
+    if path.is_file():
+        return path
+    names = shipped()
+    name = path.with_suffix("").as_posix() if path.suffix in (".yaml", ".yml") else path.as_posix()
+    if str(path_or_name) in names:
+        return names[str(path_or_name)]
+    if path.is_dir():
+        raise ScenarioError([f"{path_or_name}: is a folder, not a scenario"])
+    hint = suggest(name.removeprefix("scenarios/"), names) if names else "none ship with this package"
+    raise ScenarioError([f"{path_or_name}: there is no such file, and no scenario of that name ({hint})"])
+
+
+def starter() -> str:
+    """Give the text of a commented scenario to start from."""
+    return STARTER.read_text(encoding="utf-8")

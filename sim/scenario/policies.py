@@ -1,0 +1,73 @@
+"""Retry policies inside a scenario: the one place that knows how :mod:`sim.retry` reads them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, GetJsonSchemaHandler, ValidationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
+
+from sim.retry import ComposedSpec, OwnSpec, PolicyError, PolicySpec, parse_policy, policies
+from sim.schema import Name, refusal, suggest
+from sim.units import quoted
+
+
+class _ByName:
+    """Adds to the JSON Schema of a policy what it may be besides a mapping: a name, or nothing."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"type": ["string", "null"]}, *handler(schema)["anyOf"]]}
+
+
+def _parse(value: object, arm: str | None = None) -> PolicySpec:
+    try:
+        return parse_policy(value, arm)
+    except PolicyError as error:
+        path = error.path if arm is None else (arm, *error.path)
+        raise refusal([(path, error.message)]) from None
+
+
+def _parse_arms(value: Any) -> Any:  # noqa: ANN401 - what is no mapping is refused by the field's own type
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _parse(policy, name) for name, policy in value.items()}
+
+
+def _parse_choice(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str):
+        return _parse(value)
+    arms = info.data.get("policies")
+    if arms is None or value in arms:  # None: a mistake in them is told already
+        return value
+    try:
+        parse_policy(value)
+    except PolicyError as error:
+        hint = suggest(value, [*arms, *(each.name for each in policies())])
+        raise ValueError(error.message if ":" in value else f"there is no policy {quoted(value)} ({hint})") from None
+    return value
+
+
+Arms = Annotated[
+    Mapping[Name, Annotated[ComposedSpec | OwnSpec, _ByName()]],
+    BeforeValidator(_parse_arms),
+]
+"""Policies by name; one that says nothing (``full_jitter: {}``) is the one that ships under that name."""
+
+PolicyChoice = Annotated[
+    Annotated[ComposedSpec | OwnSpec, _ByName()] | str,
+    BeforeValidator(_parse_choice),
+]
+"""A name (of the scenario's own policies, or of one that ships), or the parts of a policy."""
+
+
+def named(name: str, arms: Mapping[str, PolicySpec]) -> PolicySpec:
+    """Give a policy by its name: the scenario's own first, then those that ship.
+
+    Raises
+    ------
+    PolicyError
+        When there is none; the message names what was probably meant.
+    """
+    return arms[name] if name in arms else parse_policy(name)

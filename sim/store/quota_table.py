@@ -1,0 +1,33 @@
+"""The quotas of a partition, and the slots that leases of other partitions hold in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.store.records import Quota
+
+if TYPE_CHECKING:
+    from sim.store.records import Id
+
+
+class QuotaTable(dict["Id", Quota]):
+    """Quotas by id.
+
+    ``release_slot`` and ``take_slot`` carry out what the end of a lease, or its reclaim, means for a quota.
+    They are no operations: nobody calls them over the link but the partition where the lease ends.
+    """
+
+    __slots__ = ()
+
+    def release_slot(self, now_ms: int, quota: Id, execution: Id) -> None:
+        """Give back the slot of an execution, guard and all; its entry in the rate window stays."""
+        record = self.get(quota)
+        if record is not None and record.guards.pop(execution, 0) is None:
+            record.concurrency -= 1
+
+    def take_slot(self, now_ms: int, quota: Id, execution: Id) -> None:
+        """Take a slot without an admission, whatever the limits say."""
+        record = self.get(quota)
+        if record is not None and execution not in record.guards:
+            record.guards[execution] = None
+            record.concurrency += 1

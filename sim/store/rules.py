@@ -1,0 +1,147 @@
+"""The rules of the store: one named switch for each point where the engine's documents, its code and its
+two back ends differ.
+
+A dialect is a preset of them: ``contract`` is what the documents promise, ``valkey`` what the function
+library (version 34) does, ``postgres`` what the Postgres back end does. A scenario picks a preset and may
+override single rules. Where no rule differs, every dialect answers as the function library does.
+
+Rules that the store itself obeys are marked "store" below; the others are read by the actors (scheduler,
+reconciler) and by the link, which carry them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, get_args, get_type_hints
+
+ExpiredGrant = Literal["kept", "dropped"]
+GrantedExecution = Literal["leaves_eligible_set", "stays", "pending_claim"]
+ClaimOfLeased = Literal["lease_conflict", "execution_not_leaseable", "execution_not_active"]
+ClaimOfInterrupted = Literal["use_claim_resumed_execution", "execution_not_leaseable"]
+FenceMismatch = Literal["stale_lease", "lease_conflict"]
+RevokeWithoutLease = Literal["no_active_lease", "already_satisfied"]
+MissingWaitpoint = Literal["waitpoint_not_found", "invalid_token"]
+LapsedLease = Literal["reclaimed", "marked", "requeued"]
+AdmissionDenied = Literal["refused", "blocked"]
+CapabilityDenied = Literal["skipped", "blocked"]
+BudgetDenied = Literal["skipped", "blocked"]
+AdmissionRelease = Literal["admitting_call", "any_refused_grant"]
+ConcurrencyRelease = Literal["lease_end", "reconciler", "never"]
+ResumeDelay = Literal["recorded", "lost"]
+Transactions = Literal["atomic", "serializable"]
+ConflictGranularity = Literal["row", "partition"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRules:
+    """One dialect of the engine. The defaults are the preset ``contract``.
+
+    Raises
+    ------
+    ValueError
+        When a rule has a value that it cannot have; the message names those that it can.
+    """
+
+    expired_grant: ExpiredGrant = "kept"
+    granted_execution: GrantedExecution = "leaves_eligible_set"
+    claim_of_leased: ClaimOfLeased = "lease_conflict"
+    claim_of_interrupted: ClaimOfInterrupted = "use_claim_resumed_execution"
+    fence_mismatch: FenceMismatch = "stale_lease"
+    revoke_without_lease: RevokeWithoutLease = "no_active_lease"
+    missing_waitpoint: MissingWaitpoint = "waitpoint_not_found"
+    lapsed_lease: LapsedLease = "reclaimed"
+    admission_denied: AdmissionDenied = "refused"
+    capability_denied: CapabilityDenied = "skipped"
+    budget_denied: BudgetDenied = "skipped"
+    admission_release: AdmissionRelease = "admitting_call"
+    concurrency_release: ConcurrencyRelease = "lease_end"
+    resume_delay: ResumeDelay = "recorded"
+    transactions: Transactions = "atomic"
+    conflict_granularity: ConflictGranularity = "row"
+
+    def __post_init__(self) -> None:
+        for name, rule in RULES.items():
+            value = getattr(self, name)
+            if value not in rule.values:
+                raise ValueError(f"rule {name}: {value!r} is not one of {', '.join(rule.values)}")
+
+
+class Rule(NamedTuple):
+    """What may be said of a rule: its values, and what it decides."""
+
+    values: tuple[str, ...]
+    meaning: str
+
+
+_MEANINGS: Final[dict[str, str]] = {
+    "expired_grant": "store: a grant past its expiry is kept (claim_grant_expired) or dropped (invalid_claim_grant)",
+    "granted_execution": "store: a granted execution leaves the eligible set, stays in it, or is pending_claim: "
+    "eligible for nobody but the holder of the grant, and never repaired",
+    "claim_of_leased": "store: the answer to a claim of an execution that is active and leased",
+    "claim_of_interrupted": "store: the answer to claim_execution when the attempt was interrupted",
+    "fence_mismatch": "store: stale_lease when lease, epoch or attempt differ (a lapsed lease first: lease_expired); "
+    "lease_conflict when the epoch differs, and nothing else is compared, nor the expiry",
+    "revoke_without_lease": "store: the answer to revoke_lease when the lease is revoked or marked lapsed already",
+    "missing_waitpoint": "store: the answer to deliver_signal for a waitpoint that does not exist",
+    "lapsed_lease": "reconciler: marks it and issues a reclaim grant, or marks it only; store: requeued puts the "
+    "execution back among the eligible ones",
+    "admission_denied": "scheduler: learns retry_after_ms and leaves the execution eligible, or blocks it",
+    "capability_denied": "scheduler: skips an execution that needs other capabilities, or blocks it; "
+    "store: reads of eligible executions leave it out when skipped",
+    "budget_denied": "scheduler: skips an execution whose budget is used up, or blocks it",
+    "admission_release": "scheduler: a refused grant gives the admission back when this call was ADMITTED, or always",
+    "concurrency_release": "store: a slot of a quota is held until the lease ends, until a reconciler finds its guard "
+    "gone, or for ever",
+    "resume_delay": "store: the due time of a resumption with a delay is recorded, or lost (it is never promoted)",
+    "transactions": "link: operations are atomic, or serializable transactions that conflict and are retried",
+    "conflict_granularity": "link: serializable transactions conflict by row or by partition",
+}  # fmt: skip
+
+RULES: Final[dict[str, Rule]] = {
+    name: Rule(get_args(literal), _MEANINGS[name]) for name, literal in get_type_hints(StoreRules).items()
+}
+"""Every rule by name: its values and its meaning."""
+
+CONTRACT: Final = StoreRules()
+VALKEY: Final = StoreRules(
+    expired_grant="dropped",
+    granted_execution="stays",
+    claim_of_leased="execution_not_leaseable",
+    revoke_without_lease="already_satisfied",
+    missing_waitpoint="invalid_token",
+    lapsed_lease="marked",
+    admission_denied="blocked",
+    capability_denied="blocked",
+    budget_denied="blocked",
+    admission_release="any_refused_grant",
+    concurrency_release="reconciler",
+    resume_delay="lost",
+)
+POSTGRES: Final = StoreRules(
+    granted_execution="pending_claim",
+    claim_of_leased="execution_not_active",
+    claim_of_interrupted="execution_not_leaseable",
+    fence_mismatch="lease_conflict",
+    revoke_without_lease="already_satisfied",
+    lapsed_lease="requeued",
+    admission_denied="blocked",
+    admission_release="any_refused_grant",
+    concurrency_release="never",
+    transactions="serializable",
+)
+
+PRESETS: Final[dict[str, StoreRules]] = {"contract": CONTRACT, "valkey": VALKEY, "postgres": POSTGRES}
+"""The dialects by name."""
+
+
+def preset(name: str) -> StoreRules:
+    """Give a dialect by its name.
+
+    Raises
+    ------
+    ValueError
+        When there is none of that name; the message names those that there are.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"there is no dialect {name!r}: it is one of {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,166 @@
+"""Studies: arms times replications, run on this machine, kept on disk.
+
+Each replication is run and written by one process as a part of the study's folder, whole or not at all; at
+the end the parts are assembled in the order of (arm, replication). Results therefore do not depend on the
+number of jobs or on who finished first, memory holds one replication at a time, and a study that was
+interrupted goes on from the parts that are there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import joblib
+
+from sim import output, results
+from sim.retry import parse_policy, policies
+from sim.run import run as run_replication
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sim.results import Study
+    from sim.retry import PolicySpec
+    from sim.scenario import Scenario
+
+    Progress = Callable[[int, int], None]
+
+
+class Arm(NamedTuple):
+    """One arm of a study: the retry policy that stands under a name."""
+
+    name: str
+    policy: PolicySpec
+
+
+def arm_of(scenario: Scenario, policy: str | None = None) -> Arm:
+    """Give the one arm of a plain run.
+
+    Parameters
+    ----------
+    scenario
+        Its ``retry`` counts when no policy is named.
+    policy
+        One of the scenario's ``policies``, or what :func:`sim.retry.parse_policy` takes.
+
+    Raises
+    ------
+    sim.retry.PolicyError
+        When there is no such policy.
+    """
+    if policy is not None:
+        return Arm(policy, scenario.policies[policy] if policy in scenario.policies else parse_policy(policy))
+    known = {**{listed.name: parse_policy(listed.name) for listed in policies()}, **scenario.policies}
+    return Arm(next((name for name, spec in known.items() if spec == scenario.retry), "own"), scenario.retry)
+
+
+def run_study(
+    scenario: Scenario,
+    arms: Sequence[Arm],
+    *,
+    name: str,
+    out: str | Path = "results",
+    jobs: int = 1,
+    on_progress: Progress | None = None,
+) -> Study:
+    """Run every replication of every arm.
+
+    Parameters
+    ----------
+    scenario
+        What to simulate; its seed and its number of replications count.
+    arms
+        The policies to run it under.
+    name
+        The scenario's name: the study goes to ``out/name/study-id``.
+    out
+        Where results go.
+    jobs
+        How many processes at a time. The results do not depend on it.
+    on_progress
+        Called with (replications done, replications in all), also for those that an earlier call finished.
+
+    Returns
+    -------
+    Study
+        Read back from disk.
+
+    Raises
+    ------
+    sim.output.ResultsError
+        When results cannot be written.
+    KeyboardInterrupt
+        When interrupted; finished replications are kept, and the same call goes on from there.
+    """
+    began = perf_counter()
+    horizon = scenario.horizon
+    manifest = output.Manifest(
+        name=name,
+        scenario=scenario.resolved(),
+        arms={arm.name: arm.policy.canonical() for arm in arms},
+        seeds=[scenario.seed],
+        replications=scenario.replications,
+        window_us=(horizon.warmup, horizon.warmup + horizon.run),
+    )
+    partial = output.begin(out, manifest)
+    finished = output.finished_parts(partial)
+    wanted = [(arm, number) for arm in arms for number in range(scenario.replications)]
+    missing = [(arm, number) for arm, number in wanted if (arm.name, number) not in finished]
+    done = len(wanted) - len(missing)
+    report = on_progress or _silent
+    report(done, len(wanted))
+    tasks = (joblib.delayed(_run_part)(scenario, arm, number, partial) for arm, number in missing)
+    parallel = joblib.Parallel(n_jobs=max(1, min(jobs, len(missing))), return_as="generator_unordered")
+    for _ in parallel(tasks):
+        done += 1
+        report(done, len(wanted))
+    notes = output.finished_parts(partial)
+    faults = [
+        {"arm": arm.name, "replication": number, "windows": notes[arm.name, number]["faults"]}
+        for arm, number in wanted
+    ]
+    seen = {arm.name: Counter[str]() for arm in arms}
+    for (arm_name, _), note in notes.items():
+        seen[arm_name].update(note["kinds"])
+    directory = output.assemble(
+        partial,
+        manifest,
+        host=output.host_facts(perf_counter() - began, jobs),
+        faults=faults,
+        expectations=_expectations(scenario, seen),
+    )
+    return results.open(directory)
+
+
+def _run_part(scenario: Scenario, arm: Arm, replication: int, partial: Path) -> None:
+    run = run_replication(scenario, arm.name, arm.policy, replication)
+    by_kind = run.attempts.group_by("kind").aggregate([("total", "sum")]).to_pylist()
+    notes = {
+        "faults": [window.as_dict() for window in run.faults],
+        "kinds": {row["kind"]: row["total_sum"] for row in by_kind if row["kind"] is not None},
+    }
+    output.write_part(partial, run, run.window_us, notes)
+
+
+def _expectations(scenario: Scenario, seen: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:
+    """Compare what the scenario expects with the contentions of each arm, over whole runs."""
+    expected = [("sometimes", kind.value) for kind in scenario.expect.sometimes]
+    expected += [("never", kind.value) for kind in scenario.expect.never]
+    return [
+        {
+            "arm": arm,
+            "expected": word,
+            "kind": kind,
+            "count": counts.get(kind, 0),
+            "met": (counts.get(kind, 0) > 0) == (word == "sometimes"),
+        }
+        for arm, counts in seen.items()
+        for word, kind in expected
+    ]
+
+
+def _silent(_done: int, _total: int) -> None:
+    pass

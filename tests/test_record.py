@@ -1,0 +1,136 @@
+"""Records: what is packed comes out again, counted and named."""
+
+import pyarrow as pa
+import pytest
+
+from sim.contention import ContentionKind
+from sim.record import NONE, UNKNOWN, Attempt, ExecutionLedger, Op, Recorder, fingerprint
+from sim.store.outcome import Ok, Refused
+
+CREATE, CLAIM = Op(0, "create_execution"), Op(1, "claim_execution")
+
+
+@pytest.fixture
+def recorder():
+    made = Recorder([CREATE, CLAIM], ["retry", "new_grant"], window_us=(100, 200))
+    made.actors += [("worker/0", "worker"), ("worker/1", "worker"), ("submitter/0", "submitter")]
+    return made
+
+
+def attempt(op, actor, intent, sent_us, done_us, execution=7):
+    made = Attempt(None, actor, op, None, (), intent, execution, sent_us, sent_us + 1000)
+    made.arrived_us, made.started_us, made.done_us = sent_us + 10, sent_us + 12, done_us
+    return made
+
+
+def test_a_contention_carries_intent_rival_and_decision(recorder):
+    intent = recorder.begin("acquire", actor=1, start_us=90)
+    refused = Refused("claim_execution", "execution_not_leaseable", (0, CLAIM.index, 95))
+    recorder.attempt(attempt(CLAIM, 1, intent, 100, 130), refused)
+    recorder.decided(1, 2500)
+    assert recorder.contentions().to_pylist() == [
+        {
+            "seq": 0, "sent_us": 100, "arrived_us": 110, "done_us": 130, "actor": "worker/1",
+            "actor_kind": "worker", "op": "claim_execution", "code": "execution_not_leaseable",
+            "kind": "execution_not_leaseable", "execution": 7, "flow": None, "waitpoint": None,
+            "intent": 0, "root": 0, "nth": 1, "action": "new_grant", "delay_us": 2500,
+            "rival_actor": "worker/0", "rival_op": "claim_execution", "rival_age_us": 112 - 95, "in_window": True,
+        }
+    ]  # fmt: skip
+
+
+def test_a_contention_without_rival_or_decision_has_nulls_there(recorder):
+    recorder.attempt(attempt(CLAIM, 0, None, 10, 30), Refused("claim_execution", "lease_conflict"))
+    row = recorder.contentions().to_pylist()[0]
+    assert [row[name] for name in ("intent", "root", "action", "delay_us", "rival_actor", "rival_age_us")] == [None] * 6
+    assert (row["nth"], row["in_window"]) == (1, False)
+
+
+def test_refusals_of_an_intent_are_numbered_and_unknown_is_none(recorder):
+    intent = recorder.begin("acquire", actor=0, start_us=0)
+    for outcome in (Refused("claim_execution", "lease_conflict"), UNKNOWN, Refused("claim_execution", "lease_conflict")):
+        recorder.attempt(attempt(CLAIM, 0, intent, 100, 150), outcome)
+    assert recorder.contentions().column("nth").to_pylist() == [1, 2]
+
+
+def test_attempts_are_counted_by_actor_kind_operation_and_answer(recorder):
+    recorder.attempt(attempt(CREATE, 2, None, 50, 99), Ok())
+    recorder.attempt(attempt(CREATE, 2, None, 60, 100), Ok())
+    recorder.attempt(attempt(CREATE, 2, None, 60, 199), Ok())
+    recorder.attempt(attempt(CLAIM, 0, None, 60, 200), UNKNOWN)
+    recorder.attempt(attempt(CLAIM, 1, None, 60, 150), Refused("claim_execution", "lease_conflict"))
+    rows = [tuple(row.values()) for row in recorder.attempts().to_pylist()]
+    assert rows == [
+        ("submitter", "create_execution", "ok", "OK", None, 2, 3),
+        ("worker", "claim_execution", "refused", "lease_conflict", "lease_conflict", 1, 1),
+        ("worker", "claim_execution", "unknown", "unknown", None, 0, 1),
+    ]
+
+
+def test_attempts_survive_the_flush_of_a_block(recorder, monkeypatch):
+    monkeypatch.setattr("sim.record._BLOCK_BYTES", 200)
+    for at_us in range(100, 150):
+        refused = Refused("claim_execution", "lease_conflict")
+        recorder.attempt(attempt(CLAIM, 0, None, at_us, at_us + 20), refused)
+    assert [row["count"] for row in recorder.attempts().to_pylist()] == [50]
+    contentions = recorder.contentions()
+    assert contentions.column("sent_us").to_pylist() == list(range(100, 150))
+    assert contentions.column("seq").to_pylist() == list(range(50))
+
+
+def test_intents_stand_in_the_order_of_their_beginning(recorder):
+    acquire = recorder.begin("acquire", actor=0, start_us=100)
+    dispatch = recorder.begin("dispatch", actor=1, start_us=120, execution=3, root=acquire.id)
+    recorder.end(dispatch, 140, "relayed")
+    recorder.end(acquire, 210, "abandoned", "policy")
+    rows = recorder.intents().to_pylist()
+    assert [(r["intent"], r["root"], r["goal"], r["execution"], r["start_us"], r["end_us"], r["resolution"], r["cause"]) for r in rows] == [
+        (0, 0, "acquire", None, 100, 210, "abandoned", "policy"),
+        (1, 0, "dispatch", 3, 120, 140, "relayed", None),
+    ]  # fmt: skip
+
+
+def test_all_intents_of_an_actor_end_with_it(recorder):
+    mine = [recorder.begin("acquire", actor=0, start_us=0), recorder.begin("hold", actor=0, start_us=5)]
+    recorder.begin("acquire", actor=1, start_us=0)
+    recorder.end_all(10, "abandoned", "crash", actor=0)
+    recorder.end_all(99, "open")
+    rows = recorder.intents().to_pylist()
+    assert [(r["end_us"], r["resolution"], r["cause"]) for r in rows] == [
+        (10, "abandoned", "crash"),
+        (10, "abandoned", "crash"),
+        (99, "open", None),
+    ]
+    with pytest.raises(KeyError):
+        recorder.end(mine[0], 100, "recovered")
+
+
+def test_the_ledger_keeps_the_first_lease_and_the_end():
+    ledger, ends = ExecutionLedger(), []
+    ledger.watch(2, ends.append)
+    ledger.created(2, 100)
+    ledger.created(0, 150)
+    ledger.leased(2, 170)
+    ledger.leased(2, 190)
+    ledger.finished(2, 230, "failed")
+    rows = ledger.table(["a", "b", "a"], (120, 200)).to_pylist()
+    nothing = {"leased_us": None, "finished_us": None, "outcome": None, "leases": 0}
+    assert rows == [
+        {"execution": 0, "class": "a", "created_us": 150, **nothing, "in_window": True},
+        {
+            "execution": 2, "class": "a", "created_us": 100, "leased_us": 170, "finished_us": 230,
+            "outcome": "failed", "leases": 2, "in_window": False,
+        },
+    ]  # fmt: skip
+    assert ends == [230]
+
+
+def test_a_fingerprint_sees_every_value_and_no_chunking():
+    def table(actor, at_us):
+        return pa.table({"actor": pa.array(["x", actor]).dictionary_encode(), "at_us": pa.array([1, at_us])})
+
+    one = table("y", 2)
+    assert fingerprint([one]) == fingerprint([pa.concat_tables([one.slice(0, 1), one.slice(1)])])
+    assert len({fingerprint([t]) for t in (one, table("z", 2), table("y", 3), table("y", None))}) == 4
+    assert fingerprint([one, one]) != fingerprint([one])
+    assert NONE == -1 and len(ContentionKind) == 18
