@@ -78,8 +78,13 @@ def run(
         else:
             from sim import console
 
-            console.show(study, drawn)
-        if check and not study.met_expectations:
+            console.print_study(study)
+            for picture in drawn:
+                print(f"picture: {picture}")
+        unmet = [e for e in study.document["expectations"] if not e["met"]]
+        for e in unmet:
+            print(f"expected {e['expected']} in {e['arm']}: {e['kind']} was seen {e['count']} times", file=sys.stderr)
+        if check and unmet:
             raise typer.Exit(EXIT_CHECK_FAILED)
 
 
@@ -134,11 +139,11 @@ def list_(
 ) -> None:
     """List what there is: kinds, policies, scenarios, distributions, rules."""
     with _user_mistakes():
-        from sim import console, listing
+        from sim import listing
 
         if what not in listing.LISTS:
             raise typer.BadParameter(f"{what!r} is not one of {', '.join(listing.LISTS)}")
-        console.show_table(*listing.LISTS[what]())
+        listing.print_listing(*listing.LISTS[what]())
 
 
 def _load(scenario: str, overrides: list[str]) -> Scenario:

@@ -31,7 +31,7 @@ _FREE_TEXT: Final = frozenset({"invalid_input", "invalid_policy_json", "invalid_
 _HISTORY_MAX: Final = 8
 
 
-class NotARecording(Exception):
+class RecordingError(Exception):
     """A file that is missing, or is no recording; the message says which and why."""
 
 
@@ -97,7 +97,12 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """Give it ready for JSON: files, steps, agreed, first_difference (of all, or None)."""
         first = self.differences[0].as_dict() if self.differences else None
-        return {"files": len(self.files), "steps": self.steps, "agreed": self.agreed, "first_difference": first}
+        return {
+            "files": len(self.files),
+            "steps": self.steps,
+            "agreed": self.agreed,
+            "first_difference": first,
+        }
 
     def render(self) -> str:
         """Write it for a terminal."""
@@ -119,7 +124,7 @@ def conform(paths: Iterable[Path | str], rules: StoreRules = VALKEY) -> Report:
 
     Raises
     ------
-    NotARecording
+    RecordingError
         When a path does not exist, a folder holds none, or a file is not in the format.
     """
     return Report([_replay(path, rules) for path in _files(paths)])
@@ -130,12 +135,12 @@ def _files(paths: Iterable[Path | str]) -> Iterator[Path]:
         if path.is_dir():
             found = sorted(path.glob("*.jsonl.gz"))
             if not found:
-                raise NotARecording(f"{path}: the folder holds no recording (*.jsonl.gz)")
+                raise RecordingError(f"{path}: the folder holds no recording (*.jsonl.gz)")
             yield from found
         elif path.exists():
             yield path
         else:
-            raise NotARecording(f"{path}: there is no such file or folder")
+            raise RecordingError(f"{path}: there is no such file or folder")
 
 
 def _read(path: Path) -> list[Step]:
@@ -144,9 +149,9 @@ def _read(path: Path) -> list[Step]:
         with gzip.open(path, "rt", encoding="utf-8") as stream:
             header, *steps = [json.loads(line) for line in stream]
     except (OSError, EOFError, ValueError) as error:
-        raise NotARecording(f"{path}: not a recording ({error})") from error
+        raise RecordingError(f"{path}: not a recording ({error})") from error
     if not isinstance(header, dict) or "t0_ms" not in header or not all("op" in step for step in steps):
-        raise NotARecording(f"{path}: not a recording (a header with t0_ms, then steps with an op each)")
+        raise RecordingError(f"{path}: not a recording (a header with t0_ms, then steps with an op each)")
     return steps
 
 
@@ -171,7 +176,7 @@ def _replay(path: Path, rules: StoreRules) -> FileReport:
 def _apply(path: Path, store: Store, step: Step) -> dict[str, Any]:
     operation = getattr(store, step["op"], None)
     if operation is None:
-        raise NotARecording(f"{path}: {step['op']!r} is no operation of the store")
+        raise RecordingError(f"{path}: {step['op']!r} is no operation of the store")
     outcome = operation(step["t_ms"], **step["args"])
     result = {"status": outcome.engine_status, "code": outcome.code, "values": dict(outcome.values)}
     touched = _touched(step)

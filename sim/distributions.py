@@ -19,6 +19,7 @@ quantile, and "a percentile" is one of p90, p95, p99 and p999 (of 100, and of 1,
 from __future__ import annotations
 
 import csv
+import inspect
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -33,7 +34,7 @@ from pydantic import Field, RootModel, Strict, ValidationInfo, model_serializer,
 from typing_extensions import TypeAliasType
 
 from sim.schema import FROZEN, Choice, Duration, Interval, OneOf, Part, field, suggest
-from sim.units import MAX_DURATION_US, UNITS_US
+from sim.units import MAX_DURATION_US, UNITS_US, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,8 @@ _BELOW_ONE: Final = math.nextafter(1.0, 0.0)
 
 class Family(Choice):
     """What every distribution can do. Durations are microseconds."""
+
+    example: ClassVar[str]
 
     @abstractmethod
     def quantile(self, uniform: Floats) -> Floats:
@@ -86,10 +89,11 @@ class Family(Choice):
 
 
 class Constant(RootModel[Duration], Family):
-    """Always the same duration: ``{constant: 50ms}``, or ``50ms`` alone."""
+    """Always the same duration; ``50ms`` alone says the same."""
 
     model_config = FROZEN
     key: ClassVar[str] = "constant"
+    example: ClassVar[str] = "{constant: 50ms}"
 
     def quantile(self, uniform: Floats) -> Floats:
         """Q(u) = the constant."""
@@ -109,9 +113,10 @@ class Constant(RootModel[Duration], Family):
 
 
 class Uniform(Part, Family):
-    """Evenly spread: ``{uniform: {from: 1ms, to: 5ms}}``. Q(u) = from + u (to - from)."""
+    """Evenly spread between two durations."""
 
     key: ClassVar[str] = "uniform"
+    example: ClassVar[str] = "{uniform: {from: 1ms, to: 5ms}}"
 
     from_: Duration = field(..., "The shortest duration.", alias="from")
     to: Duration = field(..., "The longest duration.")
@@ -131,9 +136,10 @@ class Uniform(Part, Family):
 
 
 class Triangular(Part, Family):
-    """A least, a most likely and a greatest duration: ``{triangular: {min: 1ms, mode: 2ms, max: 9ms}}``."""
+    """A least, a most likely and a greatest duration."""
 
     key: ClassVar[str] = "triangular"
+    example: ClassVar[str] = "{triangular: {min: 1ms, mode: 2ms, max: 9ms}}"
 
     min: Duration = field(..., "The shortest duration.")
     mode: Duration = field(..., "The most likely duration.")
@@ -172,20 +178,25 @@ class _Solved(Part, Family):
     @cached_property
     def parameters(self) -> tuple[float, float]:
         """Scale in microseconds, and shape."""
-        given: dict[str, Any] = {}
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if value is not None:
-                given[name] = value
-        tails = [name for name in PERCENTILES if name in given]
-        if len(tails) == 1:
-            given["tail"] = (PERCENTILES[tails[0]], given.pop(tails[0]))
+        given = self._given()
+        known: dict[str, Any] = {name: value for name, value in given.items() if name not in PERCENTILES}
+        tails = [(PERCENTILES[name], value) for name, value in given.items() if name in PERCENTILES]
+        if tails:
+            known["tail"] = tails[0]
         for way, solve in self.ways.items():
-            if given.keys() == set(way):
-                scale, shape = solve(**given)
+            if known.keys() == set(way) and len(tails) <= 1:
+                scale, shape = solve(**known)
                 return float(scale), float(shape)
-        shown = " and ".join(tails[0] if name == "tail" else name for name in given) or "nothing"
-        raise ValueError(f"{self.key} takes {self._legal_ways()}, not {shown}")
+        raise ValueError(f"{self.key} takes {self._legal_ways()}, not {' and '.join(given) or 'nothing'}")
+
+    def _given(self) -> dict[str, float]:
+        """Give the parameters that the scenario gives, percentiles last."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {
+            name: values[name]
+            for name in sorted(values, key=PERCENTILES.__contains__)
+            if values[name] is not None
+        }
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -197,8 +208,8 @@ class _Solved(Part, Family):
 
     @model_serializer(mode="wrap")
     def _write_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        given = {name: value for name, value in handler(self).items() if value is not None}
-        return dict(sorted(given.items(), key=lambda item: item[0] in PERCENTILES))
+        written = handler(self)
+        return {name: written[name] for name in self._given()}
 
     @classmethod
     def _legal_ways(cls) -> str:
@@ -215,13 +226,14 @@ class _WithTail(_Solved):
 
 
 class Exponential(_WithTail):
-    """Memoryless: ``{exponential: {mean: 80us}}``.
+    """Memoryless: waits between independent events.
 
     Q(u) = -mean ln(1 - u). Given the median: mean = median / ln 2; given a percentile q with value x:
     mean = x / -ln(1 - q).
     """
 
     key: ClassVar[str] = "exponential"
+    example: ClassVar[str] = "{exponential: {mean: 80us}}"
 
     mean: Interval | None = field(None, "The mean.")
     median: Interval | None = field(None, "The median.")
@@ -243,7 +255,7 @@ class Exponential(_WithTail):
 
 
 class LogNormal(_WithTail):
-    """The logarithm is normal: ``{lognormal: {median: 300us, p99: 3ms}}``.
+    """The logarithm is normal: what networks and work usually look like.
 
     Q(u) = median exp(sigma z(u)). The other parameters give sigma and median by
 
@@ -254,6 +266,7 @@ class LogNormal(_WithTail):
     """
 
     key: ClassVar[str] = "lognormal"
+    example: ClassVar[str] = "{lognormal: {median: 300us, p99: 3ms}}"
 
     median: Interval | None = field(None, "The median.")
     mean: Interval | None = field(None, "The mean.")
@@ -288,13 +301,14 @@ class LogNormal(_WithTail):
 
 
 class Gamma(_Solved):
-    """A sum of ``shape`` exponential steps, for any shape above 0: ``{gamma: {shape: 2, mean: 10ms}}``.
+    """A sum of ``shape`` exponential steps, for any shape above 0.
 
     Q(u) = scale P^-1(shape, u), with P the regularised lower incomplete gamma function. mean = shape scale;
     cv = 1 / sqrt(shape); sd = cv mean.
     """
 
     key: ClassVar[str] = "gamma"
+    example: ClassVar[str] = "{gamma: {shape: 2, mean: 10ms}}"
 
     shape: float | None = field(None, "Shape: 1 is exponential, large is nearly constant.", ge=0.01, le=1e6)
     scale: Interval | None = field(None, "Scale.")
@@ -329,7 +343,7 @@ class Gamma(_Solved):
 
 
 class Weibull(_WithTail):
-    """Times to failure: ``{weibull: {shape: 0.7, mean: 30s}}``.
+    """Times to failure.
 
     Q(u) = scale (-ln(1 - u))^(1/shape); mean = scale Gamma(1 + 1/shape). A percentile q (the median: 0.5)
     with value x gives scale = x (-ln(1 - q))^(-1/shape), and two of them give
@@ -337,6 +351,7 @@ class Weibull(_WithTail):
     """
 
     key: ClassVar[str] = "weibull"
+    example: ClassVar[str] = "{weibull: {shape: 0.7, mean: 30s}}"
 
     shape: float | None = field(
         None, "Shape: below 1 early failures, 1 exponential, above 1 wear.", ge=0.05, le=1000
@@ -368,7 +383,7 @@ class Weibull(_WithTail):
 
 
 class Pareto(_WithTail):
-    """A heavy tail (type I): ``{pareto: {alpha: 1.5, min: 10ms}}``.
+    """A heavy tail (type I).
 
     Q(u) = min (1 - u)^(-1/alpha); mean = min alpha / (alpha - 1) for alpha > 1, infinite otherwise. A
     percentile q (the median: 0.5) with value x gives min = x (1 - q)^(1/alpha), and two of them give
@@ -376,6 +391,7 @@ class Pareto(_WithTail):
     """
 
     key: ClassVar[str] = "pareto"
+    example: ClassVar[str] = "{pareto: {alpha: 1.5, min: 10ms}}"
 
     alpha: float | None = field(
         None, "Tail index: the smaller, the heavier; no mean at 1 or below.", ge=0.1, le=1000
@@ -413,10 +429,8 @@ class Component(Part):
     of: Distribution = field(..., "The part: a duration or a distribution.")
 
 
-class Mixture(
-    RootModel[Annotated[tuple[Component, ...], Strict(False), Field(max_length=100)]], Family
-):
-    """Several distributions by weight: ``{mixture: [{weight: 9, of: 10ms}, {weight: 1, of: {...}}]}``.
+class Mixture(RootModel[Annotated[tuple[Component, ...], Strict(False), Field(max_length=100)]], Family):
+    """Several distributions by weight.
 
     One uniform chooses the part and, stretched to (0, 1) again, draws from it. So the function below is
     no quantile of the whole (its parts are not ordered), but its values have the mixture's distribution.
@@ -424,6 +438,7 @@ class Mixture(
 
     model_config = FROZEN
     key: ClassVar[str] = "mixture"
+    example: ClassVar[str] = "{mixture: [{weight: 9, of: 10ms}, {weight: 1, of: {exponential: {mean: 1s}}}]}"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -455,7 +470,7 @@ class Mixture(
 
 
 class Empirical(Part, Family):
-    """Measured durations, resampled: ``{empirical: {csv: claims.csv, column: ms, unit: ms}}``.
+    """Measured durations, resampled.
 
     Q(u) = the floor(u n)-th of the n sorted values. The path is relative to the scenario's file. The values
     are read when the scenario is loaded and stand in the resolved scenario, so that results say what was
@@ -463,6 +478,7 @@ class Empirical(Part, Family):
     """
 
     key: ClassVar[str] = "empirical"
+    example: ClassVar[str] = "{empirical: {csv: claims.csv, column: ms, unit: ms}}"
 
     csv: str | None = field(
         None, "A CSV file with a header, relative to the scenario; read when it is loaded."
@@ -511,11 +527,11 @@ class Empirical(Part, Family):
 class Scipy(Part, Family):
     """Any continuous distribution of ``scipy.stats``.
 
-    ``{scipy: {name: burr12, args: {c: 2, d: 1}, scale: 1ms}}`` is Q(u) = loc + scale ppf(u). What lies below
-    0 is cut to 0, and the mean is that of the cut distribution.
+    What lies below 0 is cut to 0, and the mean is that of the cut distribution.
     """
 
     key: ClassVar[str] = "scipy"
+    example: ClassVar[str] = "{scipy: {name: burr12, args: {c: 2, d: 1}, scale: 1ms}}"
 
     name: str = field(..., "The name of the distribution in scipy.stats.")
     args: Mapping[str, float] = field({}, "Its shape parameters, by the names that scipy gives them.")
@@ -588,6 +604,11 @@ FAMILIES: Final[tuple[type[Family], ...]] = get_args(AnyFamily)
 
 Component.model_rebuild()
 Mixture.model_rebuild(force=True)
+
+
+def catalogue() -> list[tuple[str, str, str]]:
+    """Give name, example and quantile of every family."""
+    return [(each.key, each.example, (inspect.getdoc(each.quantile) or "").rstrip(".")) for each in FAMILIES]
 
 
 def _whole_us(values: Floats) -> NDArray[np.int64]:
@@ -686,4 +707,4 @@ def _number(text: str | None, path: Path, line: int) -> float:
     try:
         return float(text or "")
     except ValueError:
-        raise ValueError(f"{path}:{line}: {text!r} is not a number") from None
+        raise ValueError(f"{path}:{line}: {quoted(text)} is not a number") from None

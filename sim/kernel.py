@@ -50,7 +50,7 @@ class Kernel(Environment):
         """Call ``function(argument)`` at an instant that is not in the past."""
         if at_us < self._now:
             raise ValueError(f"an event in the past: {at_us} us, and it is {self._now} us")
-        heappush(self._queue, (at_us, _NORMAL, next(self._eid), None, function, argument))  # type: ignore[misc,arg-type]
+        heappush(self._queue, (at_us, _NORMAL, next(self._eid), None, function, argument))  # type: ignore[misc]
 
     def step(self) -> None:
         """Process the next entry, be it a call or a SimPy event."""
@@ -78,12 +78,12 @@ class Kernel(Environment):
         pop, simpy_step = heappop, super().step
         try:
             while True:
-                entry = queue[0]
+                entry = pop(queue)
                 if entry[3] is None:
-                    pop(queue)
                     self._now = entry[0]
                     entry[4](entry[5])
                 else:
+                    heappush(queue, entry)
                     simpy_step()
         except _HorizonReached:
             pass

@@ -32,6 +32,9 @@ OPS: Final = tuple(Op(index, name) for index, name in enumerate(OPERATIONS))
 OP: Final = {op.name: op for op in OPS}
 
 
+_NEVER_US: Final = 1 << 62
+
+
 class ModelError(Exception):
     """An actor made a mistake that the engine would answer with an error: a bug of the model."""
 
@@ -49,15 +52,20 @@ class Client:
         Delays and loss of the scenario.
     """
 
-    __slots__ = ("last_arrival_us", "last_reply_us", "loses_reply", "loses_request", "reply", "request")
+    __slots__ = (
+        "fifo", "is_plain", "last_arrival_us", "last_reply_us", "loses_reply", "loses_request", "reply", "request",
+    )  # fmt: skip
 
     def __init__(self, streams: Any, name: str, link: LinkSpec) -> None:
         self.request: Callable[[], int] = link.request.sampler(streams.of(f"{name}/request"))
         self.reply: Callable[[], int] = link.reply.sampler(streams.of(f"{name}/reply"))
         self.loses_request = _coin(streams, f"{name}/lose_request", link.lose_request)
         self.loses_reply = _coin(streams, f"{name}/lose_reply", link.lose_reply)
+        self.fifo = link.fifo
         self.last_arrival_us = 0
         self.last_reply_us = 0
+        # Nothing but delays: the path of an attempt that most scenarios take.
+        self.is_plain = not link.fifo and self.loses_request is None and self.loses_reply is None
 
 
 def _coin(streams: Any, name: str, probability: float) -> Callable[[], bool] | None:
@@ -70,13 +78,12 @@ def _coin(streams: Any, name: str, probability: float) -> Callable[[], bool] | N
 class Server:
     """One partition of the store with its queue: busy until an instant, that is all a queue needs here."""
 
-    __slots__ = ("busy_until_us", "busy_us", "operations", "service", "store")
+    __slots__ = ("busy_until_us", "operations", "service", "store")
 
     def __init__(self, store: Store, service: Callable[[], int]) -> None:
         self.store = store
         self.service = service
         self.busy_until_us = 0
-        self.busy_us = 0
         self.operations = tuple(getattr(store, op.name) for op in OPS)
 
 
@@ -106,10 +113,11 @@ class Link:
         spec: LinkSpec,
     ) -> None:
         self._kernel = kernel
+        self._queue: Any = kernel._queue
+        self._sequence = kernel._eid.__next__
         self._servers = servers
-        self._recorder = recorder
+        self._record = recorder.attempt
         self._timeout_us = spec.timeout
-        self._fifo = spec.fifo
         self._effects = _ledger_effects(ledger)
         self.partitions = len(servers)
         for server in servers:
@@ -130,25 +138,40 @@ class Link:
         execution: int = NONE,
     ) -> None:
         """Send one operation; the process, which yields next, is resumed with its outcome."""
-        kernel = self._kernel
-        now_us = kernel._now
+        now_us = self._kernel._now
         owner = process.owner
         client = owner.client
-        attempt = Attempt(
-            process, owner.index, op, self._servers[partition], arguments, intent, execution, now_us,
-            now_us + self._timeout_us,
-        )  # fmt: skip
+        attempt = Attempt()
+        attempt.process = process
+        attempt.actor = owner.index
+        attempt.op = op
+        attempt.server = self._servers[partition]
+        attempt.arguments = arguments
+        attempt.intent = intent
+        attempt.execution = execution
+        attempt.sent_us = now_us
+        attempt.deadline_us = deadline_us = now_us + self._timeout_us
+        attempt.outcome = None
         if intent is not None:
             intent.attempts += 1
         arrives_us = now_us + client.request()
-        if self._fifo:
+        if client.is_plain and arrives_us <= deadline_us:
+            heappush(self._queue, (arrives_us, 1, self._sequence(), None, self._arrive, attempt))
+        else:
+            self._send_with_trouble(attempt, arrives_us)
+
+    def _send_with_trouble(self, attempt: Attempt, arrives_us: int) -> None:
+        """Send where the connection keeps its order, or where the request is lost or too late."""
+        client = attempt.process.owner.client
+        if client.fifo:
             client.last_arrival_us = arrives_us = max(arrives_us, client.last_arrival_us)
         lost = client.loses_request is not None and client.loses_request()
         if lost or arrives_us > attempt.deadline_us:
             attempt.outcome = UNKNOWN
-            kernel.call_at(attempt.deadline_us, self._deliver, attempt)
+            attempt.arrived_us = NONE
+            self._kernel.call_at(attempt.deadline_us, self._deliver, attempt)
         if not lost:
-            heappush(kernel._queue, (arrives_us, 1, next(kernel._eid), None, self._arrive, attempt))  # type: ignore[misc,arg-type]
+            self._kernel.call_at(arrives_us, self._arrive, attempt)
 
     def message(
         self, sender: Client, deliver: Callable[[Any], object], content: Any, extra_us: int = 0
@@ -168,8 +191,7 @@ class Link:
         server.store.stamp = (attempt.actor, op, start_us)
         outcome = server.operations[op](start_us // 1000, *attempt.arguments)
         service_us = server.service()
-        server.busy_us += service_us
-        finish_us = server.busy_until_us = start_us + service_us
+        server.busy_until_us = finish_us = start_us + service_us
         effect = self._effects[op]
         if effect is not None:
             effect(attempt, outcome)
@@ -177,14 +199,19 @@ class Link:
             return  # It came after the caller's time-out: it has its effect, and nobody waits.
         client = attempt.process.owner.client
         done_us = finish_us + client.reply()
-        if self._fifo:
-            client.last_reply_us = done_us = max(done_us, client.last_reply_us)
-        if done_us > attempt.deadline_us or (client.loses_reply is not None and client.loses_reply()):
+        if not client.is_plain:
+            done_us = self._reply_with_trouble(client, done_us)
+        if done_us > attempt.deadline_us:
             outcome = UNKNOWN
             done_us = attempt.deadline_us
         attempt.outcome = outcome
-        kernel = self._kernel
-        heappush(kernel._queue, (done_us, 1, next(kernel._eid), None, self._deliver, attempt))  # type: ignore[misc,arg-type]
+        heappush(self._queue, (done_us, 1, self._sequence(), None, self._deliver, attempt))
+
+    def _reply_with_trouble(self, client: Client, done_us: int) -> int:
+        """Say when a reply comes where the connection keeps its order or loses replies."""
+        if client.fifo:
+            client.last_reply_us = done_us = max(done_us, client.last_reply_us)
+        return _NEVER_US if client.loses_reply is not None and client.loses_reply() else done_us
 
     def _deliver(self, attempt: Attempt) -> None:
         process = attempt.process
@@ -195,20 +222,19 @@ class Link:
             return
         outcome = attempt.outcome if process.alive else UNKNOWN
         attempt.done_us = now_us
-        self._recorder.attempt(attempt, outcome)
+        self._record(attempt, outcome)
         if outcome.kind is None and not outcome.ok and outcome is not UNKNOWN:
             raise ModelError(f"{owner.name}: {attempt.op.name}{attempt.arguments} was answered {outcome!r}")
-        if process.alive:
-            if owner.watches:
-                owner.observe(attempt, outcome)
-            process.resume(outcome)
+        if owner.watches and process.alive:
+            owner.observe(attempt, outcome)
+        process.resume(outcome)
 
     def _slot_effect(self, origin: Server, operation: str) -> Callable[[int, int, int], None]:
         """Carry the end (or the reclaim) of a lease to the quota's partition, at the instant it takes effect."""
 
         def schedule(now_ms: int, quota: int, execution: int) -> None:
             change = getattr(self._servers[self.partition_of(quota)].store.quotas, operation)
-            started_us = origin.store.stamp[2]
+            started_us = origin.store.stamp[2]  # type: ignore[index] - the stamp that _arrive has set
             self._kernel.call_at(started_us, lambda _: change(now_ms, quota, execution))
 
         return schedule

@@ -56,6 +56,19 @@ def rules() -> Listing:
     return "rules of the store", ["rule", "meaning", "values", *values], rows
 
 
+def print_listing(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table on standard output."""
+    from rich import box
+    from rich.table import Table
+
+    from sim.console import make_console
+
+    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    make_console().print(table, markup=False, highlight=False)
+
+
 LISTS: Final[dict[str, Callable[[], Listing]]] = {
     "kinds": kinds,
     "policies": policies,

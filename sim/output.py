@@ -226,7 +226,7 @@ def assemble(
     *,
     host: Mapping[str, Any],
     faults: object = None,
-    expectations: object = None,
+    expectations: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Make the study of its parts and put it into its place, replacing an earlier one of the same identity.
 
@@ -240,8 +240,11 @@ def assemble(
         As given to :func:`begin`.
     host
         Facts of the machine (:func:`host_facts`), for ``host.json``.
-    faults, expectations
-        JSON for ``study.json``: the faults that were drawn; what became of what the scenario expects.
+    faults
+        JSON for ``study.json``: the faults that were drawn.
+    expectations
+        What became of what the scenario expects, for ``study.json``: ``arm``, ``expected`` (a word such as
+        "never"), ``kind``, ``count`` and ``met`` each.
 
     Returns
     -------
@@ -350,7 +353,10 @@ def _write_tables(staging: Path, manifest: Manifest, parts: list[tuple[Path, dic
 
 
 def _document(
-    manifest: Manifest, summaries: list[dict[str, Any]], faults: object, expectations: object
+    manifest: Manifest,
+    summaries: list[dict[str, Any]],
+    faults: object,
+    expectations: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     lines = [f"{part['arm']}\t{part['replication']}\t{part['fingerprint']}\n" for part in summaries]
     return {
@@ -366,7 +372,7 @@ def _document(
             {name: part[name] for name in ("arm", "replication", "fingerprint", "rows")} for part in summaries
         ],
         "faults": faults,
-        "expectations": expectations,
+        "expectations": list(expectations),
         "scenario": manifest.scenario,
     }
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from enum import Enum
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,7 @@ from sim.contention import KINDS, kind_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sim.contention import ContentionKind
     from sim.store.outcome import Ok, Refused
 
 NONE: Final = -1
@@ -32,12 +32,8 @@ NONE: Final = -1
 _BLOCK_BYTES: Final = 1 << 22
 
 
-class Answer(Enum):
-    """The three answers of a request. ``unknown``: no reply in time, it may or may not have been applied."""
-
-    OK = 0
-    REFUSED = 1
-    UNKNOWN = 2
+ANSWERS: Final = ("ok", "refused", "unknown")
+"""The three answers of a request. ``unknown``: no reply in time, it may or may not have been applied."""
 
 
 class Unknown:
@@ -114,6 +110,8 @@ class Intent:
 class Attempt:
     """One operation sent to the store, from its sending to its answer.
 
+    The link fills it in as it comes to know; made millions of times, it has no constructor to call.
+
     Attributes
     ----------
     process : Process
@@ -124,34 +122,31 @@ class Attempt:
         What the store's operation takes after the instant.
     intent : Intent or None
         None for the reads of a sweep.
-    execution, flow, waitpoint : int
-        What it is about; NONE where there is none.
+    execution : int
+        What it is about; NONE where it is about no execution.
     sent_us, arrived_us, started_us, done_us, deadline_us : int
         Sent, arrived at the store, taken effect, answered, given up. NONE before.
     outcome : Ok, Refused, Unknown or None
     """
 
     __slots__ = (
-        "actor", "arguments", "arrived_us", "deadline_us", "done_us", "execution", "flow", "intent", "op",
-        "outcome", "process", "sent_us", "server", "started_us", "waitpoint",
+        "actor", "arguments", "arrived_us", "deadline_us", "done_us", "execution", "intent", "op", "outcome",
+        "process", "sent_us", "server", "started_us",
     )  # fmt: skip
 
-    def __init__(
-        self, process: Any, actor: int, op: Op, server: Any, arguments: tuple[Any, ...], intent: Intent | None,
-        execution: int, sent_us: int, deadline_us: int,
-    ) -> None:  # fmt: skip
-        self.process = process
-        self.actor = actor
-        self.op = op
-        self.server = server
-        self.arguments = arguments
-        self.intent = intent
-        self.execution = execution
-        self.flow = self.waitpoint = NONE
-        self.sent_us = sent_us
-        self.arrived_us = self.started_us = self.done_us = NONE
-        self.deadline_us = deadline_us
-        self.outcome: Any = None
+    process: Any
+    actor: int
+    op: Op
+    server: Any
+    arguments: tuple[Any, ...]
+    intent: Intent | None
+    execution: int
+    sent_us: int
+    arrived_us: int
+    started_us: int
+    done_us: int
+    deadline_us: int
+    outcome: Any
 
 
 # One row each. Little endian, no padding, so that numpy reads the bytes in place.
@@ -202,7 +197,7 @@ class Recorder:
         self._actions = list(actions)
         self._window_us = window_us
         self._attempts = bytearray()
-        self._counts: dict[tuple[int, ...], list[int]] = {}
+        self._counts: dict[tuple[str, int, int, int], list[int]] = {}
         self._contentions: list[np.ndarray] = []
         self._contention_rows = bytearray()
         self._intents = bytearray()
@@ -238,21 +233,24 @@ class Recorder:
 
     def attempt(self, attempt: Attempt, outcome: Ok | Refused | Unknown) -> None:
         """Take down one attempt when its actor learns the outcome, and the contention if it was refused."""
-        number = self._codes.get(outcome.code)
+        code = outcome.code
+        number = self._codes.get(code)
         if number is None:
-            number = self._codes[outcome.code] = len(self._codes)
+            number = self._codes[code] = len(self._codes)
         intent = attempt.intent
-        self._attempts += _pack_attempt(
+        kind = outcome.kind
+        rows = self._attempts
+        rows += _pack_attempt(
             attempt.sent_us, attempt.arrived_us, attempt.done_us, NONE if intent is None else intent.id,
-            attempt.execution, attempt.actor, number, attempt.op.index, 0 if outcome.ok else 1 + (outcome is UNKNOWN),
+            attempt.execution, attempt.actor, number, attempt.op.index, 0 if outcome.ok else 2 if kind is None else 1,
         )  # fmt: skip
         self.attempts_made += 1
-        if len(self._attempts) >= _BLOCK_BYTES:
+        if len(rows) >= _BLOCK_BYTES:
             self._count_attempts()
-        if outcome.kind is not None:
-            self._contention(attempt, outcome)
+        if kind is not None:
+            self._contention(attempt, outcome, kind)
 
-    def _contention(self, attempt: Attempt, outcome: Refused) -> None:
+    def _contention(self, attempt: Attempt, outcome: Refused, kind: ContentionKind) -> None:
         if len(self._contention_rows) >= _BLOCK_BYTES:
             self._contentions.append(np.frombuffer(bytes(self._contention_rows), _CONTENTION))
             self._contention_rows.clear()
@@ -267,9 +265,9 @@ class Recorder:
             intent.refusals = nth = intent.refusals + 1
             intent_id, root = intent.id, intent.root
         self._contention_rows += _pack_contention(
-            attempt.sent_us, attempt.arrived_us, attempt.done_us, attempt.execution, attempt.flow,
-            attempt.waitpoint, intent_id, root, attempt.started_us - rival_us, attempt.actor, rival_actor, nth,
-            number, attempt.op.index, outcome.kind.index, rival_op, NONE, NONE,
+            attempt.sent_us, attempt.arrived_us, attempt.done_us, attempt.execution, NONE, NONE, intent_id,
+            root, attempt.started_us - rival_us, attempt.actor, rival_actor, nth, number, attempt.op.index,
+            kind.index, rival_op, NONE, NONE,
         )  # fmt: skip
 
     def decided(self, action: int, delay_us: int) -> None:
@@ -282,16 +280,15 @@ class Recorder:
         rows = np.frombuffer(self._attempts, _ATTEMPT)
         start_us, end_us = self._window_us
         inside = (rows["done_us"] >= start_us) & (rows["done_us"] < end_us)
-        kinds = np.array([kind for _, kind in self.actors])
-        names, numbers = np.unique(kinds, return_inverse=True)
-        keys = np.stack([numbers[rows["actor"]], rows["op"], rows["answer"], rows["code"]], axis=1)
-        unique, which = np.unique(keys, axis=0, return_inverse=True)
-        totals = np.bincount(which.ravel(), minlength=len(unique))
-        counts = np.bincount(which.ravel(), weights=inside, minlength=len(unique))
-        for key, count, total in zip(unique.tolist(), counts.tolist(), totals.tolist(), strict=True):
-            entry = self._counts.setdefault((str(names[key[0]]), *key[1:]), [0, 0])
-            entry[0] += int(count)
-            entry[1] += total
+        names, kinds = np.unique([kind for _, kind in self.actors], return_inverse=True)
+        shape = (len(names), len(self._ops), len(ANSWERS), len(self._codes))
+        keys = np.ravel_multi_index((kinds[rows["actor"]], rows["op"], rows["answer"], rows["code"]), shape)
+        totals, counts = np.bincount(keys), np.bincount(keys[inside], minlength=int(keys.max(initial=0)) + 1)
+        for key in np.flatnonzero(totals).tolist():
+            kind, *rest = map(int, np.unravel_index(key, shape))
+            entry = self._counts.setdefault((str(names[kind]), *rest), [0, 0])
+            entry[0] += int(counts[key])
+            entry[1] += int(totals[key])
         del rows
         self._attempts.clear()
 
@@ -350,9 +347,8 @@ class Recorder:
         """Give the counts of attempts by actor kind, operation, answer and code, in the window and in all."""
         self._count_attempts()
         codes = list(self._codes)
-        answers = [answer.name.lower() for answer in Answer]
         rows = sorted(
-            (actor_kind, self._ops[op], answers[answer], codes[code], count, total)
+            (actor_kind, self._ops[op], ANSWERS[answer], codes[code], count, total)
             for (actor_kind, op, answer, code), (count, total) in self._counts.items()
         )
         return pa.table({

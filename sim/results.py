@@ -109,6 +109,21 @@ class Study:
         return (end - start) / US_PER_S
 
     @property
+    def expectations(self) -> list[dict[str, Any]]:
+        """What the scenario expects and what became of it: ``arm, expected, kind, count, met`` each."""
+        return list(self.document["expectations"] or [])
+
+    @property
+    def met_expectations(self) -> bool:
+        """Whether all was as the scenario expects."""
+        return all(each["met"] for each in self.expectations)
+
+    @property
+    def faults(self) -> Any:  # noqa: ANN401 - as the run wrote it, any JSON
+        """The faults that were drawn."""
+        return self.document["faults"]
+
+    @property
     def kinds(self) -> list[str]:
         """The kinds that were seen in the window of any arm, in the order of every table."""
         seen = set(self._frequency.loc[self._frequency["count"] > 0, "kind"])
@@ -199,7 +214,7 @@ class Study:
             "directory": str(self.directory),
             "replications": self.replications,
             "window_s": self.window_s,
-            "expectations": self.document["expectations"],
+            "expectations": self.expectations,
             "arms": [self._arm_dict(arm) for arm in self.arms],
         }
 

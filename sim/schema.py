@@ -72,8 +72,10 @@ def suggest(word: object, legal: Iterable[str]) -> str:
     >>> suggest("cuont", ["count", "slots"]), suggest("x", ["count", "slots"])
     ("did you mean 'count'?", 'legal here: count, slots')
     """
-    words = sorted(legal)
-    near = difflib.get_close_matches(str(word)[:100], words, n=1, cutoff=0.6)
+    words, given = sorted(legal), str(word)[:100]
+    near = difflib.get_close_matches(given, words, n=1, cutoff=0.6)
+    if not near and len(given) >= 3:
+        near = [each for each in words if each.startswith(given)]
     if near:
         return f"did you mean '{near[0]}'?"
     if len(words) > MANY:
@@ -94,9 +96,12 @@ def plain_message(error: ErrorDetails) -> str:
     if kind == "literal_error":
         legal = [word.strip(" '") for word in context["expected"].replace(" or ", ",").split(",")]
         return f"{given} is not possible here ({suggest(error['input'], legal)})"
-    for bound, template in _BOUNDS.items():
-        if bound in context:
-            return template.format(given=given, bound=context[bound])
+    for limit, template in _LIMITS.items():
+        if limit in context:
+            bound = context[limit]
+            return template.format(
+                given=given, bound=f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+            )
     return _OTHERS.get(kind, error["msg"])
 
 
@@ -112,13 +117,13 @@ _NOT_A: Final[Mapping[str, str]] = {
         ("mapping_type", "dict_type", "model_type", "model_attributes_type"), "a mapping of keys"
     ),
 }
-_BOUNDS: Final[Mapping[str, str]] = {
-    "ge": "{given} is too small: at least {bound:,}",
-    "gt": "{given} is too small: it must be above {bound:,}",
-    "le": "{given} is too large: at most {bound:,}",
-    "lt": "{given} is too large: it must be below {bound:,}",
+_LIMITS: Final[Mapping[str, str]] = {
+    "ge": "{given} is too small: at least {bound}",
+    "gt": "{given} is too small: it must be above {bound}",
+    "le": "{given} is too large: at most {bound}",
+    "lt": "{given} is too large: it must be below {bound}",
     "min_length": "must not be empty",
-    "max_length": "is longer than {bound:,}",
+    "max_length": "is longer than {bound}",
 }
 _OTHERS: Final[Mapping[str, str]] = {"missing": "this key is required"}
 

@@ -27,6 +27,9 @@ MAX_DURATION_US = 10 * 365 * 24 * US_PER_H
 MAX_RATE_PER_S = 1e6
 """The highest rate that a scenario may name: one event for each tick of the clock."""
 
+MIN_RATE_PER_S = 1e-9
+"""The lowest rate above 0: one event in thirty years."""
+
 UNITS_US = {"us": 1, "ms": US_PER_MS, "s": US_PER_S, "min": US_PER_MIN, "h": US_PER_H}
 _NUMBER = r"([0-9]{1,40}(?:\.[0-9]{1,40})?)"
 DURATION_PATTERN = rf"{_NUMBER}\s*(us|ms|s|min|h)"
@@ -87,22 +90,23 @@ def parse_rate_per_s(text: object) -> float:
     Returns
     -------
     float
-        Events per second, from 0 to :data:`MAX_RATE_PER_S`.
+        Events per second: 0, or from :data:`MIN_RATE_PER_S` to :data:`MAX_RATE_PER_S`.
 
     Raises
     ------
     ValueError
-        When it is not a rate, or too high; the message says what would be right.
+        When it is not a rate, too high or too low; the message says what would be right.
     """
     if _is_number(text) and text == 0:
         return 0.0
-    match = re.fullmatch(RATE_PATTERN, text) if isinstance(text, str) else None
-    if match is None:
+    per_s = _per_s(text) if isinstance(text, str) else None
+    if per_s is None:
         raise ValueError(f"{quoted(text)} is not a rate ({_suggest_rate(text)})")
-    per_s = Fraction(match[1]) * US_PER_S / UNITS_US[match[2]]
     if per_s > MAX_RATE_PER_S:
         raise ValueError(f"{quoted(text)} is more than one event a microsecond, the tick of the clock")
-    return float(per_s)
+    if 0 < per_s < MIN_RATE_PER_S:
+        raise ValueError(f"{quoted(text)} is less than one event in thirty years (for none: '0/s')")
+    return per_s
 
 
 def format_duration(us: int) -> str:
@@ -123,22 +127,24 @@ def format_rate(per_s: float) -> str:
     >>> format_rate(120.0), format_rate(1 / 6), format_rate(0.25)
     ('120/s', '10/min', '0.25/s')
     """
-    shortest = _decimal(per_s) + "/s"
-    for unit in ("min", "h"):
+    for unit in ("s", "min", "h"):
         text = f"{_decimal(round(per_s * UNITS_US[unit] / US_PER_S, 6))}/{unit}"
-        if len(text) < len(shortest) and parse_rate_per_s(text) == per_s:
-            shortest = text
-    return shortest
+        if len(text) <= 8 and _per_s(text) == per_s:
+            return text
+    return f"{_decimal(per_s)}/s"
 
 
 def quoted(value: object) -> str:
     """Show in a message what a user wrote, as YAML has it and cut where it is too long to be read."""
-    text = (
-        {None: "null", True: "true", False: "false"}[value]
-        if value is None or isinstance(value, bool)
-        else repr(value)
-    )
+    if value is None:
+        return "null"
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
+
+
+def _per_s(text: str) -> float | None:
+    match = re.fullmatch(RATE_PATTERN, text)
+    return None if match is None else float(Fraction(match[1]) * US_PER_S / UNITS_US[match[2]])
 
 
 def _decimal(number: float) -> str:

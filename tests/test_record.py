@@ -18,7 +18,8 @@ def recorder():
 
 
 def attempt(op, actor, intent, sent_us, done_us, execution=7):
-    made = Attempt(None, actor, op, None, (), intent, execution, sent_us, sent_us + 1000)
+    made = Attempt()
+    made.actor, made.op, made.intent, made.execution, made.sent_us = actor, op, intent, execution, sent_us
     made.arrived_us, made.started_us, made.done_us = sent_us + 10, sent_us + 12, done_us
     return made
 

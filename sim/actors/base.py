@@ -136,16 +136,9 @@ class Actor:
         intent.failures += 1
         now_us = self.world.kernel._now
         refusal = Refusal(
-            kind=outcome.kind,
-            code=outcome.code,
-            op=op.name,
-            goal=intent.goal,
-            nth=intent.failures,
-            elapsed_us=now_us - intent.start_us,
-            now_us=now_us,
-            retry_after_ms=outcome.retry_after_ms,
-            memory=intent.memory,
-        )
+            outcome.kind, outcome.code, op.name, intent.goal, intent.failures, now_us - intent.start_us, now_us,
+            outcome.retry_after_ms, intent.memory,
+        )  # fmt: skip
         decision = self.policy.decide(refusal)
         intent.memory = refusal.memory
         return decision

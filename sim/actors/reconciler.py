@@ -95,7 +95,7 @@ class Reconciler(Actor):
     ) -> Generator[None, Any, list[int]]:
         """Read a due index; no answer is as good as nothing due, the next pass reads again."""
         self.send(process, op, partition, arguments)
-        outcome: Ok | Refused | Unknown = yield
+        outcome = yield
         return outcome.values["due"] if outcome.ok else []
 
     def _sweep_leases(self, process: Process, partition: int) -> Story:
@@ -167,7 +167,7 @@ class Reconciler(Actor):
         """Carry out one step of a repair: its outcome, or None when the repair has ended without it."""
         while True:
             self.send(process, op, partition, arguments, intent, intent.execution)
-            outcome: Ok | Refused | Unknown = yield
+            outcome = yield
             if outcome.ok:
                 return outcome  # type: ignore[return-value]
             decision = self.decide(intent, op, outcome)

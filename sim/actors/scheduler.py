@@ -159,7 +159,7 @@ class Scheduler(Actor):
         partition = self.world.link.partition_of(execution)
         while True:
             self.send(process, ISSUE_CLAIM_GRANT, partition, arguments, intent, execution)
-            outcome: Ok | Refused | Unknown = yield
+            outcome = yield
             if outcome.ok:
                 return True
             decision = self.decide(intent, ISSUE_CLAIM_GRANT, outcome)
@@ -182,7 +182,7 @@ class Scheduler(Actor):
         link = self.world.link
         arguments = (number, execution, *quota_limits(spec))
         self.send(process, _ADMIT, link.partition_of(number), arguments, intent, execution)
-        outcome: Ok | Refused | Unknown = yield
+        outcome = yield
         if isinstance(outcome, Ok):
             return Admission(admitted=outcome.code == "ADMITTED")
         if outcome is UNKNOWN or self.world.scenario.store.rules.admission_denied == "refused":

@@ -200,9 +200,52 @@ class Worker(Actor):
     def _acquire_direct(
         self, slot: Slot, intent: Intent, process: Process
     ) -> Generator[None, Any, Lease | None]:
-        """Scan the eligible sets until something can be granted to oneself and claimed."""
+        """Scan the eligible sets until something can be granted to oneself and claimed.
+
+        One flat loop on purpose: of all that a fleet does, this is done most.
+        """
+        partition_of, total = self.world.link.partition_of, self.world.link.partitions
+        grant_ttl_ms = self.world.scenario.schedulers.grant_ttl // US_PER_MS
+        capabilities = self.capabilities
         while True:
-            claimed = yield from self._scan(slot, intent, process)
+            lane, start = self._next_lane(), self._scan_start
+            self._scan_start = (start + _SCAN_CHUNK) % total
+            end = start + min(_SCAN_CHUNK, total)
+            found = False
+            claimed: Lease | Action | None = Action.RETRY
+            for step in range(start, end):
+                last = step == end - 1 and not found
+                self.send(process, READ_ELIGIBLE, step % total, (lane, 1, capabilities, last), intent)
+                outcome = yield
+                if outcome.kind is not None:
+                    claimed = yield from self._wait_for_work(slot, outcome, intent, process)
+                    break
+                if not outcome.ok or not outcome.values["candidates"]:
+                    continue
+                found = True
+                execution, interrupted = outcome.values["candidates"][0]
+                arguments = (execution, self.index, lane, grant_ttl_ms, capabilities)
+                action = Action.RETRY
+                while action is Action.RETRY:
+                    self.send(
+                        process, ISSUE_CLAIM_GRANT, partition_of(execution), arguments, intent, execution
+                    )
+                    outcome = yield
+                    if outcome.ok:
+                        break
+                    action, delay_us = self.decide(intent, ISSUE_CLAIM_GRANT, outcome)
+                    if delay_us:
+                        process.sleep(delay_us)
+                        yield
+                if outcome.ok:
+                    op = _CLAIM_RESUMED if interrupted else _CLAIM
+                    claimed = yield from self._claim(op, execution, intent, process)
+                    break
+                if action is not Action.SKIP:
+                    claimed = None if action is Action.GIVE_UP else Action.RETRY
+                    break
+            else:
+                claimed = yield from self._wait_for_work(slot, NOTHING_ELIGIBLE, intent, process)
             if claimed is not Action.RETRY:
                 return claimed
 
@@ -216,55 +259,6 @@ class Worker(Actor):
         reply: Reply = yield
         slot.asking = False
         return reply
-
-    def _scan(
-        self, slot: Slot, intent: Intent, process: Process
-    ) -> Generator[None, Any, Lease | Action | None]:
-        """Visit the partitions once: a lease, None to give up, or RETRY to scan again."""
-        total = self.world.link.partitions
-        lane = self._next_lane()
-        start = self._scan_start
-        self._scan_start = (start + _SCAN_CHUNK) % total
-        chunk = min(_SCAN_CHUNK, total)
-        found = False
-        for step in range(chunk):
-            partition = (start + step) % total
-            arguments = (lane, 1, self.capabilities, step == chunk - 1 and not found)
-            self.send(process, READ_ELIGIBLE, partition, arguments, intent)
-            outcome: Ok | Refused | Unknown = yield
-            if not outcome.ok:
-                if outcome.kind is None:
-                    continue  # No answer from this partition: the next one may have work.
-                return (yield from self._wait_for_work(slot, outcome, intent, process))
-            for execution, interrupted in outcome.values["candidates"]:
-                found = True
-                step_on = yield from self._grant_to_self(execution, lane, intent, process)
-                if step_on is None:
-                    op = _CLAIM_RESUMED if interrupted else _CLAIM
-                    return (yield from self._claim(op, execution, intent, process))
-                if step_on is not Action.SKIP:
-                    return None if step_on is Action.GIVE_UP else Action.RETRY
-        return (yield from self._wait_for_work(slot, NOTHING_ELIGIBLE, intent, process))
-
-    def _grant_to_self(
-        self, execution: int, lane: str, intent: Intent, process: Process
-    ) -> Generator[None, Any, Action | None]:
-        """Issue a grant to oneself: None when it is issued, else how to go on."""
-        ttl_ms = self.world.scenario.schedulers.grant_ttl // US_PER_MS
-        arguments = (execution, self.index, lane, ttl_ms, self.capabilities)
-        while True:
-            self.send(
-                process, ISSUE_CLAIM_GRANT, self.world.link.partition_of(execution), arguments, intent, execution
-            )
-            outcome: Ok | Refused | Unknown = yield
-            if outcome.ok:
-                return None
-            decision = self.decide(intent, ISSUE_CLAIM_GRANT, outcome)
-            if decision.delay_us:
-                process.sleep(decision.delay_us)
-                yield
-            if decision.action is not Action.RETRY:
-                return decision.action
 
     def _wait_for_work(
         self, slot: Slot, refusal: Refused | Unknown, intent: Intent, process: Process
@@ -299,7 +293,7 @@ class Worker(Actor):
             if op is not _CLAIM_RESUMED:
                 arguments += (attempt_id,)
             self.send(process, op, partition, arguments, intent, execution)
-            outcome: Ok | Refused | Unknown = yield
+            outcome = yield
             if outcome.ok:
                 return self._leased(execution, outcome.values, intent, process)
             decision = self.decide(intent, op, outcome)
@@ -313,7 +307,7 @@ class Worker(Actor):
                     op = _CLAIM if op is _CLAIM_RESUMED else _CLAIM_RESUMED
                 case Action.RECONCILE:
                     self.send(process, _DESCRIBE, partition, (execution,), intent, execution)
-                    told: Ok | Refused | Unknown = yield
+                    told = yield
                     if told.ok and told.values["current_lease_id"] == lease_id:
                         return self._leased(execution, _as_claimed(told.values), intent, process)
                     return Action.RETRY
@@ -363,7 +357,7 @@ class Worker(Actor):
         partition = self.world.link.partition_of(execution)
         while True:
             self.send(process, op, partition, arguments, intent, execution)
-            outcome: Ok | Refused | Unknown = yield
+            outcome = yield
             if outcome.ok:
                 self.end(intent, "recovered")
                 return
@@ -395,7 +389,7 @@ class Worker(Actor):
             intent = self.begin("hold", lease.execution)
             while True:
                 self.send(process, _RENEW, partition, arguments, intent, lease.execution)
-                outcome: Ok | Refused | Unknown = yield
+                outcome = yield
                 decision = None if outcome.ok else self.decide(intent, _RENEW, outcome)
                 if lease.ended or decision is None or decision.action is not Action.RETRY:
                     break

@@ -76,7 +76,7 @@ _HATCHES: Final = ("", "////", "....", "xxxx", "----")
 _MARKS: Final = {"p50": "solid", "p90": (0, (3, 2))}
 _COLUMNS: Final = 3
 _BINS_PER_DECADE: Final = 8
-_BAND: Final = 1.3  # of the tallest bar: room for a line of words above it
+_BAND: Final = 1.35  # of the tallest bar: room for a line of words above it
 _LOG_FROM_RATIO: Final = 30.0
 _FREQUENCY_TITLE: Final = "how often each kind of contention occurs"
 _RECOVERY_TITLE: Final = "how long recovery takes, by kind of contention"
@@ -284,7 +284,7 @@ def _draw_bar(ax: Axes, row: dict[Any, Any], at: float, height: float, hatch: st
         hatch=hatch,
     )
     ends = [max(left, row["ci_low"]), min(right, row["ci_high"])]
-    ax.plot(ends, [at, at], color="white", linewidth=3, solid_capstyle="butt")
+    ax.plot(ends, [at, at], color="white", linewidth=2.4, solid_capstyle="butt")
     ax.plot(ends, [at, at], color=_INK, linewidth=1.2, marker="|", markersize=5)
     ax.annotate(f"{row['count']:,}", (max(row["mean"], ends[1]), at), (5, 0), **words)
 
@@ -345,7 +345,9 @@ def _draw_histogram(
 def _mark_quantiles(ax: Axes, row: dict[Any, Any], floor: float, tallest: float, arm: str) -> None:
     """Draw a line at each quantile of an arm, and write them above its histogram."""
     words = [arm] if arm else []
-    for name, dash in _MARKS.items():
+    if row["episodes"] == 0:
+        words.append("never met")
+    for name, dash in _MARKS.items() if row["episodes"] else ():
         status = row[f"{name}_status"]
         words.append(f"{name} {duration(row[name]) if status == OK else status}")
         if status == OK:
@@ -353,7 +355,7 @@ def _mark_quantiles(ax: Axes, row: dict[Any, Any], floor: float, tallest: float,
             ax.vlines(at_us, floor, top, color="white", linewidth=2.4)
             ax.vlines(at_us, floor, top, color=_INK, linewidth=1.2, linestyle=dash)
     ax.text(
-        1, floor + 0.985 * _BAND * tallest, "   ".join(words),
+        1, floor + 0.94 * _BAND * tallest, "   ".join(words),
         transform=ax.get_yaxis_transform(), ha="right", va="top", fontsize=_SMALL, in_layout=False,
     )  # fmt: skip
 

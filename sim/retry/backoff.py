@@ -29,8 +29,6 @@ _LONGEST_TABLE: Final = 4096
 class Backoff(Component):
     """What every backoff can do."""
 
-    part: ClassVar[str] = "backoff"
-
     @abstractmethod
     def build(self, setting: Setting) -> Wait:
         """Give a function from a refusal to the microseconds to wait, for one client."""

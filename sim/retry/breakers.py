@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, get_args
 
 from pydantic import Field
 
-from sim.retry.guards import Breaker, Counts, Guard, SlidingSum, is_failure
+from sim.retry.guards import Counts, Guard, GuardSpec, SlidingSum, is_failure
 from sim.retry.parts import Named
 from sim.retry.policy import REJECT
 from sim.schema import Interval, OneOf, field
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Calls = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class ConsecutiveFailures(Breaker):
+class ConsecutiveFailures(GuardSpec):
     """Opens after so many failures in a row.
 
     Formula: closed until `failures` in a row; open for `open`; then `probes` are let through: a failure
@@ -46,7 +46,7 @@ class ConsecutiveFailures(Breaker):
         return _Consecutive(self)
 
 
-class FailureRatio(Breaker):
+class FailureRatio(GuardSpec):
     """Opens when too large a share of the last calls failed.
 
     Formula: closed until failures >= ratio of the last `calls` (or of those in the last `window`), at least
@@ -81,7 +81,8 @@ class PollyBreaker(FailureRatio):
     Source: App-vNext/Polly CircuitBreakerConstants.cs: 10 % of at least 100 in 30 s, 5 s, 1 probe
     """
 
-    key: ClassVar[str] = "polly"
+    key: ClassVar[str] = "polly_breaker"
+    aliases: ClassVar[tuple[str, ...]] = ()
 
     ratio: Annotated[float, Field(gt=0, le=1)] = field(0.1, "The share of failures that opens it.")
     window: Interval | None = field("30s", "How far back it looks instead; null to count calls.")
@@ -201,5 +202,5 @@ _Breakers = ConsecutiveFailures | FailureRatio | PollyBreaker
 AnyBreaker = Annotated[_Breakers, OneOf("breaker"), Named()]
 """A breaker as a key of a policy."""
 
-BREAKERS: Final[dict[str, type[Breaker]]] = {choice.key: choice for choice in get_args(_Breakers)}
+BREAKERS: Final[dict[str, type[GuardSpec]]] = {choice.key: choice for choice in get_args(_Breakers)}
 """Every breaker by name."""

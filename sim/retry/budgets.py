@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, get_
 
 from pydantic import Field
 
-from sim.retry.guards import Budget, Counts, Guard, SlidingSum, is_failure, is_throttled
+from sim.retry.guards import Counts, Guard, GuardSpec, SlidingSum, is_failure, is_throttled
 from sim.retry.parts import Named
 from sim.retry.policy import REJECT
 from sim.schema import Interval, OneOf, Share, field
@@ -26,7 +26,7 @@ Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 Cost = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
-class AwsStandard(Budget):
+class AwsStandard(GuardSpec):
     """The retry quota of the AWS SDKs before 2026: retries stop when the quota is used up, without a wait.
 
     A success gives back 1 if it was never retried, and otherwise the last retry's cost; failures give
@@ -165,7 +165,7 @@ class _AwsRateLimiter(_AwsQuota):
         self._filled_s = now_s
 
 
-class GrpcThrottling(Budget):
+class GrpcThrottling(GuardSpec):
     """gRPC's retry throttling: retries only while more than half of the tokens are left, no waiting.
 
     Formula: tokens start at max_tokens; a failure takes 1, a success gives token_ratio; retry while tokens
@@ -202,7 +202,7 @@ class _GrpcBucket(Guard):
         return 2 * self.tokens > self._max
 
 
-class FinagleBudget(Budget):
+class FinagleBudget(GuardSpec):
     """A leaky bucket: a share of the requests of the last while may be retried, and a few more.
 
     Linkerd 2 has the same shape and defaults.
@@ -214,7 +214,6 @@ class FinagleBudget(Budget):
     """
 
     key: ClassVar[str] = "finagle"
-    aliases: ClassVar[tuple[str, ...]] = ("linkerd",)
 
     ttl: Interval = field("10s", "How long a deposit or withdrawal counts.")
     min_retries_per_s: Annotated[float, Field(ge=0, le=1e6)] = field(10.0, "Retries a second that are free.")
@@ -248,7 +247,7 @@ class _FinagleBucket(Guard):
         return True
 
 
-class EnvoyBudget(Budget):
+class EnvoyBudget(GuardSpec):
     """A bound on retries at one time, waiting ones included: a share of the attempts under way.
 
     With a share of 0 it is Envoy's older circuit breaker, max_retries (3 by default).
@@ -296,7 +295,7 @@ class _EnvoyConcurrency(Guard):
         self.retries -= 1
 
 
-class GoogleSre(Budget):
+class GoogleSre(GuardSpec):
     """Client-side throttling: what the backend would probably not accept is not sent.
 
     Formula: reject before sending with p = max(0, (requests - k * accepts) / (requests + 1)), both over the
@@ -341,7 +340,7 @@ class _GoogleThrottle(Guard):
             self._accepts.add(observed.now_us, 1)
 
 
-class BrookerBucket(Budget):
+class BrookerBucket(GuardSpec):
     """A bucket of retries that first tries fill: load grows by a tenth at most, in the long run.
 
     Formula: bucket 5, full at first; + 0.1 at each first try (or success), up to 5; retry while bucket > 1,
@@ -390,5 +389,5 @@ _Budgets = (
 AnyBudget = Annotated[_Budgets, OneOf("budget"), Named()]
 """A budget as a key of a policy."""
 
-BUDGETS: Final[dict[str, type[Budget]]] = {choice.key: choice for choice in get_args(_Budgets)}
+BUDGETS: Final[dict[str, type[GuardSpec]]] = {choice.key: choice for choice in get_args(_Budgets)}
 """Every budget by name."""

@@ -15,7 +15,7 @@ An answer is accounted for when it arrives, also where a source counts a request
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sim.contention import ContentionKind
 from sim.retry.parts import Component
@@ -54,7 +54,6 @@ class Guard:
 
     def observe(self, observed: Observed, retried: bool) -> None:  # noqa: ARG002
         """Take note of an answer; ``retried`` says that the attempt was a retry."""
-        return
 
     def may_retry(self, refusal: Refusal) -> bool:  # noqa: ARG002
         """Say whether a retry may be made, and pay for it."""
@@ -62,7 +61,6 @@ class Guard:
 
     def dropped(self, memory: dict[str, Any]) -> None:  # noqa: ARG002
         """Take note that a retry which was paid for will never be answered."""
-        return
 
 
 class GuardSpec(Component):
@@ -75,18 +73,6 @@ class GuardSpec(Component):
     @abstractmethod
     def make(self) -> Guard:
         """Make its state, as at the beginning of a run."""
-
-
-class Budget(GuardSpec):
-    """What every budget can do."""
-
-    part: ClassVar[str] = "budget"
-
-
-class Breaker(GuardSpec):
-    """What every breaker can do."""
-
-    part: ClassVar[str] = "breaker"
 
 
 class SlidingSum:

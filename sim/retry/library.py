@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from sim.retry.backoff import Backoff, Growing, capped, ceilings, drawn_below, tabulated
-from sim.retry.parts import Factor
+from sim.retry.parts import Factor  # noqa: TC001 - pydantic reads the annotations
 from sim.schema import Duration, Interval, Share, field
 from sim.units import MAX_DURATION_US, US_PER_MS, US_PER_S
 

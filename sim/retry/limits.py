@@ -12,12 +12,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sim.schema import Interval, Part, field
+from sim.retry.parts import Keyed
+from sim.schema import Interval, field
 
 Attempts = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
-class Limits(Part):
+class Limits(Keyed):
     """What ends an intent that goes on failing."""
 
     attempts: Attempts | None = field(12, "Attempts of an intent, the first included; null for no limit.")

@@ -12,16 +12,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NamedTuple, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import core_schema
 
-from sim.retry.errors import PolicyError
-from sim.schema import Choice, Part, suggest
+from sim.schema import Choice, Part, refusal, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable
 
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
-    from pydantic_core import core_schema
 
     from sim.retry.policy import Uniform, Wait
 
@@ -35,8 +34,6 @@ class Facts(NamedTuple):
 
     Attributes
     ----------
-    part : str
-        What it is: policy, backoff, budget or breaker.
     name : str
     aliases : tuple of str
         Other names for it.
@@ -45,7 +42,6 @@ class Facts(NamedTuple):
         come from.
     """
 
-    part: str
     name: str
     aliases: tuple[str, ...]
     formula: str
@@ -54,75 +50,72 @@ class Facts(NamedTuple):
     source: str
 
 
-class Component(Part, Choice):
-    """A named part of a policy with parameters."""
-
-    aliases: ClassVar[tuple[str, ...]] = ()
-    part: ClassVar[str]
+class Keyed(Part):
+    """A mapping whose unknown keys are told together with what was probably meant."""
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, value: object) -> object:
         if isinstance(value, Mapping):
-            for key in value:
-                if key not in cls.model_fields:
-                    raise PolicyError(f"unknown key ({suggest(key, cls.model_fields)})", str(key))
+            legal = [declared.alias or name for name, declared in cls.model_fields.items()]
+            unknown = [key for key in value if key not in legal]
+            if unknown:
+                raise refusal([((str(key),), f"unknown key ({suggest(key, legal)})") for key in unknown])
         return value
 
-    @classmethod
-    def facts(cls) -> Facts:
-        """Give its line of the catalogue."""
+
+class Component(Keyed, Choice):
+    """A named part of a policy with parameters."""
+
+    aliases: ClassVar[tuple[str, ...]] = ()
+
+    def facts(self) -> Facts:
+        """Give its line of the catalogue, with the parameters that it has."""
         stated = dict.fromkeys(_FACTS, "")
         label = ""
-        for line in (inspect.getdoc(cls) or "").splitlines():
+        for line in (inspect.getdoc(type(self)) or "").splitlines():
             word, colon, rest = line.partition(": ")
             if colon and word in stated:
                 label, line = word, rest
-            elif not line:
-                label = ""
             if label:
                 stated[label] = f"{stated[label]} {line.strip()}".strip()
-        written = cls.model_validate({}).model_dump(mode="json")
-        defaults = ", ".join(f"{key}: {_yaml(value)}" for key, value in written.items())
-        return Facts(
-            cls.part, cls.key, cls.aliases, stated["Formula"], defaults, stated["Scope"], stated["Source"]
-        )
+        written = self.model_dump(mode="json")
+        parameters = ", ".join(f"{key}: {as_text(value)}" for key, value in written.items())
+        return Facts(self.key, self.aliases, stated["Formula"], parameters, stated["Scope"], stated["Source"])
 
 
-def _yaml(value: object) -> str:
+def as_text(value: object) -> str:
+    """Write a value in one line, as YAML would without quotes."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value).replace("'", "")
 
 
 class Named:
-    """Annotation of a union of components: a bare name or an alias may stand for ``{name: {}}``."""
+    """Annotation of a union of components: a bare name, or an alias, may stand for ``{name: {}}``."""
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        from pydantic_core import core_schema as schema
-
-        names = _names(source)
+        choices: tuple[type[Component], ...] = get_args(source)
+        meant = {word: choice.key for choice in choices for word in (choice.key, *choice.aliases)}
 
         def read(value: object) -> object:
             if isinstance(value, str):
-                return {names.get(value, value): {}}
+                return {meant.get(value, value): {}}
             if isinstance(value, Mapping):
-                return {names.get(key, key): {} if given is None else given for key, given in value.items()}
+                return {meant.get(key, key): parameters for key, parameters in value.items()}
             return value
 
-        return schema.no_info_before_validator_function(read, handler(source))
+        return core_schema.no_info_before_validator_function(
+            read, handler(source), metadata={"words": list(meant)}
+        )
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return handler(schema)
-
-
-def _names(union: object) -> dict[str, str]:
-    choices: Iterable[type[Component]] = get_args(union)
-    return {alias: choice.key for choice in choices for alias in choice.aliases}
+        words = schema["metadata"]["words"]
+        return {"anyOf": [handler(schema), {"enum": words}]}
 
 
 class Setting(NamedTuple):

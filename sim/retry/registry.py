@@ -11,7 +11,7 @@ from sim.retry.breakers import BREAKERS
 from sim.retry.budgets import BUDGETS
 from sim.retry.catalogue import BACKOFFS
 from sim.retry.errors import PolicyError, explained
-from sim.retry.parts import Facts
+from sim.retry.parts import Facts, as_text
 from sim.retry.spec import ComposedSpec, OwnSpec, PolicySpec, load_class
 from sim.schema import suggest
 from sim.units import quoted
@@ -19,14 +19,21 @@ from sim.units import quoted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sim.retry.parts import Component
+
+_FOREVER: Final = {"attempts": None}
+_AWS_BACKOFF: Final = {"full_jitter": {"base": "1s", "cap": "20s"}}
+
 _PRESETS: Final[dict[str, dict[str, Any]]] = {
     "documented": {},
     "naive": {"routing": "naive", "limits": {"acquire": True}},
-    # A backoff's name stands for the documented policy with that backoff ...
+    # The name of a part alone stands for the documented policy with that part ...
     **{name: {"backoff": {name: {}}} for name in BACKOFFS},
-    # ... and a library's for its limits and budget too, as it ships.
+    **{name: {"budget": {name: {}}} for name in BUDGETS},
+    **{name: {"breaker": {name: {}}} for name in BREAKERS},
+    # ... but a library's name stands for what it ships: its limits, its budget, its own parameters.
     **{
-        name: {"backoff": {name: {}}, "limits": {"attempts": None}}
+        name: {"backoff": {name: {}}, "limits": _FOREVER}
         for name in (
             "tenacity_random", "tenacity_exponential", "tenacity_random_exponential",
             "tenacity_exponential_jitter", "tenacity_incrementing", "tenacity_chain", "backoff_expo",
@@ -37,9 +44,10 @@ _PRESETS: Final[dict[str, dict[str, Any]]] = {
     "retry_on_conflict": {"backoff": {"retry_on_conflict": {}}, "limits": {"attempts": 5}},
     "sidekiq": {"backoff": {"sidekiq": {}}, "limits": {"attempts": 26}},
     "stamina": {"backoff": {"stamina": {}}, "limits": {"attempts": 10, "elapsed": "45s"}},
-    "google_api_core": {"backoff": {"google_api_core": {}}, "limits": {"attempts": None, "deadline": "120s"}},
+    "google_api_core": {"backoff": {"google_api_core": {}}, "limits": {**_FOREVER, "deadline": "120s"}},
     "urllib3": {
-        "backoff": {"urllib3": {}}, "limits": {"attempts": 11},
+        "backoff": {"urllib3": {}},
+        "limits": {"attempts": 11},
         "per_kind": {"rate_limit_exceeded": {"server_hint": {"cap": "6h"}}},
     },
     "redis_py": {
@@ -49,28 +57,38 @@ _PRESETS: Final[dict[str, dict[str, Any]]] = {
     "grpc": {"backoff": {"grpc": {}}, "limits": {"attempts": 4}, "budget": {"grpc_throttling": {}}},
     "envoy": {"backoff": {"envoy": {}}, "limits": {"attempts": 2}, "budget": {"envoy": {}}},
     "finagle": {"backoff": {"finagle": {}}, "budget": {"finagle": {}}},
-    "aws_standard": {
-        "backoff": {"full_jitter": {"base": "1s", "cap": "20s"}},
-        "limits": {"attempts": 3}, "budget": {"aws_standard": {}},
+    **{
+        name: {"backoff": _AWS_BACKOFF, "limits": {"attempts": 3}, "budget": {name: {}}}
+        for name in ("aws_standard", "aws_adaptive")
     },
     "aws_standard_2026": {
-        "backoff": {"full_jitter": {"cap": "20s"}},
-        "limits": {"attempts": 3}, "budget": {"aws_standard_2026": {}},
+        "backoff": {"full_jitter": {"base": "50ms", "cap": "20s"}},
+        "limits": {"attempts": 3},
         "per_kind": {
-            "rate_limit_exceeded": {"server_hint": {
-                "mode": "at_least", "slack": "5s", "without": {"full_jitter": {"base": "1s", "cap": "20s"}}}},
-            "concurrency_limit_exceeded": {"full_jitter": {"base": "1s", "cap": "20s"}},
+            "rate_limit_exceeded": {
+                "server_hint": {"mode": "at_least", "slack": "5s", "without": _AWS_BACKOFF}
+            },
+            "concurrency_limit_exceeded": _AWS_BACKOFF,
         },
-    },
-    "aws_adaptive": {
-        "backoff": {"full_jitter": {"base": "1s", "cap": "20s"}},
-        "limits": {"attempts": 3}, "budget": {"aws_adaptive": {}},
+        "budget": {"aws_standard_2026": {}},
     },
     "google_sre": {"limits": {"attempts": 3}, "budget": {"google_sre": {}}},
-    "token_bucket": {"backoff": {"none": {}}, "limits": {"attempts": None}, "budget": {"token_bucket": {}}},
-    "pybreaker": {"breaker": {"consecutive_failures": {}}},
-    "resilience4j": {"breaker": {"failure_ratio": {}}},
+    "token_bucket": {"backoff": {"none": {}}, "limits": _FOREVER, "budget": {"token_bucket": {}}},
 }  # fmt: skip
+
+_OWN_WORDS: Final = {
+    "documented": (
+        "the enum's own wording of each kind: a poll when nothing is eligible, the store's hint when a rate"
+        " is exceeded, otherwise after the backoff",
+        "documentation of ContentionKind in FlowFabric (ff-core::engine_error)",
+    ),
+    "naive": (
+        "the same operation again, whatever the kind",
+        'the blanket "Contention is Retryable" of EngineError in FlowFabric',
+    ),
+}
+"""Formula and source of the two policies that are made by their routing."""
+
 _registered: dict[str, str] = {}
 
 
@@ -82,7 +100,8 @@ def parse_policy(value: object, arm: str | None = None) -> PolicySpec:
     value
         A registered name or alias (``full_jitter``), a class of one's own (``my_module:MyPolicy``, or
         ``{class: my_module:MyPolicy, params: {...}}``), or a mapping with any of ``backoff``, ``limits``,
-        ``routing`` and ``per_kind``, where what is missing is as in ``documented``.
+        ``routing``, ``per_kind``, ``budget`` and ``breaker``, where what is missing is as in
+        ``documented``.
     arm
         The name under which a scenario lists it: one that lists a registered name and says nothing about
         it means that policy.
@@ -94,20 +113,17 @@ def parse_policy(value: object, arm: str | None = None) -> PolicySpec:
     """
     if isinstance(value, PolicySpec):
         return value
-    if not value and arm is not None and arm in _names():
-        value = arm
+    if value is None or value == {}:
+        value = arm if arm in _names() else {}
     if isinstance(value, str):
         return _named(value)
-    if value is None:
-        value = {}
     if not isinstance(value, Mapping):
         raise PolicyError(f"{quoted(value)} is not a policy (try a name such as 'documented', or a mapping)")
     model = OwnSpec if "class" in value else ComposedSpec
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        keys = [field.alias or name for name, field in model.model_fields.items()]
-        raise explained(error, keys) from None
+        raise explained(error) from None
 
 
 def register(name: str) -> Callable[[type], type]:
@@ -135,30 +151,47 @@ def register(name: str) -> Callable[[type], type]:
 
 
 def policies() -> list[Facts]:
-    """Give the catalogue: every registered policy, in order."""
-    documented = ComposedSpec.model_validate({})
-    lines = [
-        Facts(
-            "policy", "documented", (), "the enum's own wording of each kind, then full jitter",
-            f"{documented.backoff.facts().defaults}, attempts: {documented.limits.attempts} but for acquire",
-            "none", "ContentionKind of FlowFabric (ff-core::engine_error)"),
-        Facts(
-            "policy", "naive", (), "the same operation again whatever the kind, with the same full jitter",
-            f"{documented.backoff.facts().defaults}, attempts: {documented.limits.attempts}",
-            "none", "EngineError class of FlowFabric: every Contention is Retryable"),
-    ]  # fmt: skip
-    lines += [part.facts() for part in (*BACKOFFS.values(), *BUDGETS.values(), *BREAKERS.values())]
-    lines += [
-        Facts("policy", name, (), "a class of one's own", "", "", path) for name, path in _registered.items()
+    """Give the catalogue: a line for every registered policy, in order."""
+    lines = [_described(name) for name in _PRESETS]
+    return lines + [
+        Facts(name, (), "a class of one's own", "", "", path) for name, path in _registered.items()
     ]
-    return lines
+
+
+def _described(name: str) -> Facts:
+    """Describe a preset by its parts, with the parameters that it has."""
+    spec = ComposedSpec.model_validate(_PRESETS[name])
+    parts: dict[str, Component | None] = {
+        "backoff": spec.backoff, "budget": spec.budget, "breaker": spec.breaker,
+    }  # fmt: skip
+    told = {key: part.facts() for key, part in parts.items() if part is not None}
+    if name in _OWN_WORDS:
+        aliases: tuple[str, ...] = ()
+        formula, source = _OWN_WORDS[name]
+        formula = f"{formula}; backoff: {told['backoff'].formula}"
+    else:
+        own = [facts for facts in told.values() if facts.name == name] or list(told.values())
+        aliases = own[0].aliases
+        formula = "; ".join(f"{key}: {facts.formula}" for key, facts in told.items())
+        if len(told) == 1:
+            formula = own[0].formula
+        source = "; ".join(dict.fromkeys(facts.source for facts in own))
+    limits = ", ".join(
+        f"{key}: {as_text(value)}"
+        for key, value in spec.limits.model_dump(mode="json").items()
+        if key == "attempts" or value
+    )
+    parameters = [f"{key} {facts.name} ({facts.defaults})" for key, facts in told.items()]
+    defaults = "; ".join([*parameters, f"limits ({limits})"]).replace(" ()", "")
+    scope = "; ".join(facts.scope for facts in told.values() if facts.scope != "none")
+    return Facts(name, aliases, formula, defaults, scope or "none", source)
 
 
 def _names() -> dict[str, str]:
-    """Give what each name and alias stands for."""
-    names = {name: name for name in (*_PRESETS, *_registered)}
-    names.update({alias: backoff.key for backoff in BACKOFFS.values() for alias in backoff.aliases})
-    return names
+    """Give the policy that each name and alias stands for."""
+    parts = (*BACKOFFS.values(), *BUDGETS.values(), *BREAKERS.values())
+    aliases = {alias: part.key for part in parts for alias in part.aliases}
+    return {name: name for name in (*_PRESETS, *_registered)} | aliases
 
 
 def _named(name: str) -> PolicySpec:

@@ -21,14 +21,16 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from sim.contention import KINDS, ContentionKind, KindClass
 from sim.retry.errors import PolicyError
 from sim.retry.policy import Action
-from sim.schema import suggest
+from sim.schema import refusal, suggest
 from sim.units import quoted
 
 K, A = ContentionKind, Action
 
 _READS: Final = (
     "read_eligible", "read_lapsed_leases", "read_lapsed_grants", "read_due_delayed", "read_blocked",
-    "describe", "evaluate_flow_eligibility",
+    "read_due_suspensions", "read_due_waitpoints", "read_due_deadlines", "read_cancel_backlog",
+    "read_unresolved", "read_downstream", "read_flow", "read_quota", "read_budget", "describe",
+    "eligible_set", "delayed_set", "lease_expiry_set", "evaluate_flow_eligibility",
 )  # fmt: skip
 _FINISH: Final = ("complete_execution", "fail_execution")
 _PARK: Final = (
@@ -40,7 +42,7 @@ _SWEEP: Final = (
     "block_execution_for_admission", "check_admission_and_record", "release_admission",
     "resolve_dependency", "promote_blocked_to_eligible", "ack_cancel_member", "expire_execution",
     "expire_suspension", "close_waitpoint", "resume_execution", "revoke_lease", "replay_execution",
-    "report_usage_and_check", "reset_budget",
+    "reconcile_quota", "report_usage_and_check", "reset_budget",
 )  # fmt: skip
 _CREATE: Final = (
     "create_execution", "create_flow", "create_quota_policy", "create_budget", "add_execution_to_flow",
@@ -373,9 +375,16 @@ def _json_schema() -> dict[str, Any]:
     return {"anyOf": [tables, changes]}
 
 
+def _parse_key(value: object) -> Routing:
+    try:
+        return Routing.parse(value)
+    except PolicyError as error:
+        raise refusal([(error.path, error.message)]) from None
+
+
 RoutingField = Annotated[
     Routing,
-    PlainValidator(Routing.parse),
+    PlainValidator(_parse_key),
     PlainSerializer(Routing.canonical),
     WithJsonSchema(_json_schema()),
 ]

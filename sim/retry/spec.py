@@ -13,16 +13,16 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sim.contention import KINDS
 from sim.retry.backoff import FullJitter
-from sim.retry.breakers import AnyBreaker
-from sim.retry.budgets import AnyBudget
-from sim.retry.catalogue import AnyBackoff
+from sim.retry.breakers import AnyBreaker  # noqa: TC001 - pydantic reads the annotations
+from sim.retry.budgets import AnyBudget  # noqa: TC001 - pydantic reads the annotations
+from sim.retry.catalogue import AnyBackoff  # noqa: TC001 - pydantic reads the annotations
 from sim.retry.composed import Composed, Guarded, Table, make_table
 from sim.retry.errors import PolicyError
-from sim.retry.limits import Limits
-from sim.retry.parts import Setting
+from sim.retry.limits import Limits  # noqa: TC001 - pydantic reads the annotations
+from sim.retry.parts import Keyed, Setting
 from sim.retry.routing import Routing, RoutingField
-from sim.schema import Part, field, suggest
-from sim.units import quoted
+from sim.schema import field, refusal, suggest
+from sim.units import US_PER_S, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sim.retry.backoff import Backoff
     from sim.retry.guards import Guard, GuardSpec
     from sim.retry.parts import Fleet
-    from sim.retry.policy import Policy, Uniform
+    from sim.retry.policy import Policy, Uniform, Wait
 
 _KIND_NAMES: Final = tuple(kind.value for kind in KINDS)
 _DEFAULT_PER_KIND: Final[dict[str, dict[str, Any]]] = {
@@ -41,7 +41,7 @@ _DEFAULT_PER_KIND: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-class PolicySpec(Part):
+class PolicySpec(Keyed):
     """A retry policy as data: frozen, comparable, and written the same however it was given."""
 
     def canonical(self) -> dict[str, Any]:
@@ -84,16 +84,22 @@ class ComposedSpec(PolicySpec):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, value: object) -> object:
-        """Add the waits that come with the routing, where they were not given."""
+        """Add the waits that come with the routing, where they were not given, in the order of the kinds."""
         if not isinstance(value, Mapping):
             return value
-        routing, per_kind = value.get("routing"), value.get("per_kind", {})
+        routing, given = value.get("routing"), value.get("per_kind", {})
+        if not isinstance(given, Mapping):
+            return value
         if isinstance(routing, Mapping):
             routing = routing.get("default")
         elif isinstance(routing, Routing):
             routing = routing.default
         defaults = _DEFAULT_PER_KIND["naive" if routing == "naive" else "documented"]
-        return {**value, "per_kind": {**defaults, **per_kind} if isinstance(per_kind, Mapping) else per_kind}
+        per_kind = {**defaults, **given}
+        # Null only says something where there is a default to take away.
+        known = [name for name in _KIND_NAMES if per_kind.get(name) is not None or name in defaults]
+        unknown = [name for name in per_kind if name not in _KIND_NAMES]
+        return {**value, "per_kind": {name: per_kind[name] for name in (*known, *unknown)}}
 
     @cached_property
     def _own_backoffs(self) -> dict[ContentionKind, Backoff]:
@@ -106,6 +112,12 @@ class ComposedSpec(PolicySpec):
     def build(self, uniform: Uniform, poll_us: int, fleet: Fleet | None = None) -> Composed:
         """Build the policy for one client; see :meth:`PolicySpec.build`."""
         main = self.backoff.build(Setting(uniform, poll_us, "backoff"))
+        return self.build_around(main, uniform, poll_us, fleet)
+
+    def build_around(
+        self, main: Wait, uniform: Uniform, poll_us: int, fleet: Fleet | None = None
+    ) -> Composed:
+        """Build the policy for one client with another main backoff than its own."""
         waits = [main]
         for kind, own in self._own_backoffs.items():
             waits.append(own.build(Setting(uniform, poll_us, f"per_kind/{kind.value}", main)))
@@ -123,7 +135,7 @@ def _state(spec: GuardSpec, fleet: Fleet | None) -> Guard:
         raise ValueError(
             f"the state of {spec.key!r} belongs to the fleet: build the policy with fleet=Fleet()"
         )
-    return fleet.share((spec.part, spec), spec.make)
+    return fleet.share(spec, spec.make)
 
 
 class OwnSpec(PolicySpec):
@@ -137,20 +149,25 @@ class OwnSpec(PolicySpec):
     params: dict[str, Any] = field({}, "Further keywords for the class, as JSON has them.")
 
     @model_validator(mode="after")
-    def _find(self) -> OwnSpec:
-        load_class(self.class_)
+    def _try_out(self) -> OwnSpec:
+        """Build one, so that a mistake is found before a run."""
+        try:
+            self.build(lambda: 0.5, US_PER_S)
+        except PolicyError as error:
+            raise refusal([(error.path or ("class",), error.message)]) from None
+        except (TypeError, ValueError) as error:
+            raise refusal([(("params",), f"{self.class_} cannot be made with them: {error}")]) from None
         return self
 
     def build(self, uniform: Uniform, poll_us: int, fleet: Fleet | None = None) -> Policy:  # noqa: ARG002
         """Build the policy for one client; see :meth:`PolicySpec.build`."""
-        policy: Policy = load_class(self.class_)(uniform=uniform, poll_us=poll_us, **self.params)
-        return policy
+        return load_class(self.class_)(uniform=uniform, poll_us=poll_us, **self.params)
 
 
 _CLASS: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
-def load_class(path: str) -> Callable[..., Any]:
+def load_class(path: str) -> Callable[..., Policy]:
     """Import a class given as ``module:Class``.
 
     Raises
@@ -175,7 +192,8 @@ def load_class(path: str) -> Callable[..., Any]:
         found = getattr(found, name)
     if not isinstance(found, type) or not callable(getattr(found, "decide", None)):
         raise PolicyError(f"{path!r} is no policy: a policy is a class with a method decide(refusal)")
-    return found
+    policy: Callable[..., Policy] = found
+    return policy
 
 
 def _public(module: object) -> list[str]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from sim.units import quoted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -62,6 +64,23 @@ class Document:
     lines: dict[Path, int] = field(default_factory=dict)
 
 
+def decode(data: bytes) -> str:
+    """Turn the bytes of a file into text.
+
+    Raises
+    ------
+    DocumentError
+        When they are too many, or not UTF-8.
+    """
+    if len(data) > MAX_BYTES:
+        raise DocumentError(1, f"larger than {MAX_BYTES:,} bytes; a scenario that large points at a CSV file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DocumentError(line, f"not UTF-8 text (byte {data[error.start]:#04x})") from error
+
+
 def read(text: str) -> Document:
     """Read a document.
 
@@ -70,17 +89,16 @@ def read(text: str) -> Document:
     DocumentError
         With the line and what is wrong there.
     """
-    size = len(text.encode("utf-8", errors="surrogatepass"))
-    if size > MAX_BYTES:
-        raise DocumentError(1, f"a scenario of {size} bytes is too large: the limit is {MAX_BYTES} bytes")
+    decode(text.encode("utf-8", errors="surrogatepass"))
     try:
         return _Reader(text).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(part for part in (error.context, error.problem) if part)
         raise DocumentError(mark.line + 1 if mark else 1, f"not YAML: {said}") from error
-    except yaml.YAMLError as error:
-        raise DocumentError(1, f"not YAML: {error}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise DocumentError(line, f"not YAML: the character {error.character:#06x} is not allowed") from error
 
 
 class _Reader:
@@ -141,7 +159,7 @@ class _Reader:
                 raise DocumentError(line, "merge keys (<<) are not read; write the keys out, or use an alias")
             if key in mapping:
                 first = self._lines[*path, key]
-                raise DocumentError(line, f"the key {key!r} stands twice (first in line {first})")
+                raise DocumentError(line, f"the key {quoted(key)} stands twice (first in line {first})")
             self._lines[*path, key] = line
             mapping[key] = self._value(next(self._events), (*path, key), depth + 1)
         return mapping
@@ -171,7 +189,7 @@ class _Reader:
     @staticmethod
     def _refuse_tag(event: Event) -> None:
         if event.tag not in (None, "!"):
-            raise DocumentError(_line(event), f"tags such as {event.tag!r} are not read")
+            raise DocumentError(_line(event), f"tags such as {quoted(event.tag)} are not read")
 
 
 def _line(event: Event) -> int:

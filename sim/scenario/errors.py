@@ -41,7 +41,7 @@ class ScenarioError(ValueError):
 
 def dotted(path: Path) -> str:
     """Write a path as ``--set`` takes it."""
-    return ".".join(map(str, path))
+    return ".".join(str(step)[:64] for step in path)
 
 
 _NOT_WRITTEN: Final = (SHORTHAND, "[key]")

@@ -5,10 +5,15 @@ FlowFabric): a lease of 30 s renewed at a third of it, a poll each second, grant
 probe, and the scan intervals and batch below.
 """
 
-from typing import Literal
+from typing import Final, Literal, Self
+
+from pydantic import model_validator
 
 from sim.schema import Count, Interval, Names, Part, Positive, StoreInterval, field
 from sim.units import US_PER_MS
+
+MAX_SLOTS: Final = 1_000_000
+"""Claim loops of a fleet at most."""
 
 
 class Workers(Part):
@@ -28,6 +33,14 @@ class Workers(Part):
         False, "Whether a worker drops its work when a renewal is refused for good; otherwise it works on."
     )
     lanes: Names = field(["main"], "The lanes that the workers serve, all of them alike.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.count * self.slots > MAX_SLOTS:
+            raise ValueError(
+                f"{self.count:,} workers of {self.slots:,} slots are more than {MAX_SLOTS:,} slots"
+            )
+        return self
 
     @property
     def renew_every_us(self) -> int:

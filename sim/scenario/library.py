@@ -7,6 +7,7 @@ from typing import Final
 
 from sim.scenario.errors import ScenarioError
 from sim.schema import suggest
+from sim.units import quoted
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 _FOLDERS: Final = (_PACKAGE.parent / "scenarios", _PACKAGE / "_scenarios")
@@ -32,17 +33,20 @@ def find(path_or_name: str | Path) -> Path:
     ScenarioError
         When there is neither; the message names what was probably meant.
     """
-    path = Path(path_or_name)
-    if path.is_file():
-        return path
-    names = shipped()
-    name = path.with_suffix("").as_posix() if path.suffix in (".yaml", ".yml") else path.as_posix()
+    path, names = Path(path_or_name), shipped()
+    try:
+        if path.is_file():
+            return path
+        if path.is_dir() and str(path_or_name) not in names:
+            raise ScenarioError([f"{path}: is a folder, not a scenario"])
+    except OSError as error:
+        raise ScenarioError([f"{quoted(str(path))}: cannot be read ({error.strerror})"]) from error
     if str(path_or_name) in names:
         return names[str(path_or_name)]
-    if path.is_dir():
-        raise ScenarioError([f"{path_or_name}: is a folder, not a scenario"])
-    hint = suggest(name.removeprefix("scenarios/"), names) if names else "none ship with this package"
-    raise ScenarioError([f"{path_or_name}: there is no such file, and no scenario of that name ({hint})"])
+    name = path.as_posix().removeprefix("scenarios/").removesuffix(".yaml")
+    raise ScenarioError(
+        [f"{path}: there is no such file, and no scenario of that name ({suggest(name, names)})"]
+    )
 
 
 def starter() -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
 from sim.scenario import overrides as setting
-from sim.scenario.document import Document, DocumentError, read
+from sim.scenario.document import MAX_BYTES, Document, DocumentError, decode, read
 from sim.scenario.errors import Mistake, ScenarioError, dotted, mistakes
 from sim.scenario.library import find
 from sim.scenario.model import Scenario
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sim.scenario.document import Path as Keys
+
+MOST_LINES: Final = 100
+"""More mistakes than this are counted, not told."""
 
 
 def load(path_or_name: str | Path, overrides: Iterable[str] = ()) -> Scenario:
@@ -36,11 +39,12 @@ def load(path_or_name: str | Path, overrides: Iterable[str] = ()) -> Scenario:
     """
     path = find(path_or_name)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            text = decode(file.read(MAX_BYTES + 1))
     except OSError as error:
         raise ScenarioError([f"{path}: cannot be read ({error.strerror})"]) from error
-    except UnicodeDecodeError as error:
-        raise ScenarioError([f"{path}: is not UTF-8 text (byte {error.start})"]) from error
+    except DocumentError as error:
+        raise ScenarioError([f"{path}:{error.line}: {error}"]) from error
     return loads(text, overrides, source=str(path), folder=path.parent)
 
 
@@ -97,9 +101,13 @@ def _lines(found: list[Mistake], source: str, document: Document, overridden: Se
                 shown = "" if path == override else f"{dotted(path)}: "
                 place, mistake = (True, nth), f"--set {dotted(override)}: {shown}{message}"
         placed.append((*place, mistake))
-    return [mistake for _, _, mistake in sorted(placed, key=lambda each: each[:2])]
+    lines = [mistake for _, _, mistake in sorted(placed, key=lambda each: each[:2])]
+    more = len(lines) - MOST_LINES
+    return lines if more <= 0 else [*lines[:MOST_LINES], f"... and {more:,} more mistakes"]
 
 
 def _shared(one: Keys, other: Keys) -> int:
     """Count the steps that two paths have in common."""
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )

@@ -20,10 +20,9 @@ from pydantic import (
 
 from sim.contention import KINDS, ContentionKind
 from sim.distributions import Distribution
-from sim.retry import PolicySpec
 from sim.scenario.faults import Fault
 from sim.scenario.fleet import Quota, Reconcilers, Schedulers, Workers
-from sim.scenario.policies import Arms, PolicyChoice, named
+from sim.scenario.policies import Arms, PolicyChoice
 from sim.scenario.workload import Workload
 from sim.schema import Duration, Interval, Name, Part, Positive, Share, field, refusal, suggest
 from sim.store.rules import RULES, StoreRules, preset
@@ -196,17 +195,6 @@ class Scenario(Part):
                 ("schedulers", "count"),
                 "workers claim through schedulers (without any: workers.claim: direct)",
             )
-
-    def policy(self, name: str | None = None) -> PolicySpec:
-        """Give a retry policy by name; without one, that of a plain run.
-
-        Raises
-        ------
-        PolicyError
-            When neither the scenario nor the package has a policy of that name.
-        """
-        wanted = self.retry if name is None else name
-        return named(wanted, self.policies) if isinstance(wanted, str) else wanted
 
     def resolved(self) -> dict[str, Any]:
         """Write the scenario with every default, ready for JSON; loading it again gives an equal scenario."""

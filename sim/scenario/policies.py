@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import PydanticOmit, core_schema
 
 from sim.retry import ComposedSpec, OwnSpec, PolicyError, PolicySpec, parse_policy, policies
 from sim.schema import Name, refusal, suggest
@@ -35,18 +35,21 @@ def _parse_arms(value: Any) -> Any:  # noqa: ANN401 - what is no mapping is refu
     return {name: _parse(policy, name) for name, policy in value.items()}
 
 
-def _parse_choice(value: object, info: ValidationInfo) -> object:
+def _parse_choice(value: object, info: ValidationInfo) -> PolicySpec:
     if not isinstance(value, str):
         return _parse(value)
-    arms = info.data.get("policies")
-    if arms is None or value in arms:  # None: a mistake in them is told already
-        return value
+    arms: Mapping[str, PolicySpec] | None = info.data.get("policies")
+    if arms is None:
+        raise PydanticOmit  # nothing can be said of a name while the policies themselves are wrong
+    if value in arms:
+        return arms[value]
     try:
-        parse_policy(value)
+        return parse_policy(value)
     except PolicyError as error:
+        if ":" in value:  # a class of the user's own
+            raise ValueError(error.message) from None
         hint = suggest(value, [*arms, *(each.name for each in policies())])
-        raise ValueError(error.message if ":" in value else f"there is no policy {quoted(value)} ({hint})") from None
-    return value
+        raise ValueError(f"there is no policy {quoted(value)} ({hint})") from None
 
 
 Arms = Annotated[
@@ -55,19 +58,5 @@ Arms = Annotated[
 ]
 """Policies by name; one that says nothing (``full_jitter: {}``) is the one that ships under that name."""
 
-PolicyChoice = Annotated[
-    Annotated[ComposedSpec | OwnSpec, _ByName()] | str,
-    BeforeValidator(_parse_choice),
-]
+PolicyChoice = Annotated[ComposedSpec | OwnSpec, _ByName(), BeforeValidator(_parse_choice)]
 """A name (of the scenario's own policies, or of one that ships), or the parts of a policy."""
-
-
-def named(name: str, arms: Mapping[str, PolicySpec]) -> PolicySpec:
-    """Give a policy by its name: the scenario's own first, then those that ship.
-
-    Raises
-    ------
-    PolicyError
-        When there is none; the message names what was probably meant.
-    """
-    return arms[name] if name in arms else parse_policy(name)

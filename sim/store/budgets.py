@@ -1,5 +1,8 @@
 """Budgets: usage by dimension, checked when it is reported. Exceeding is strictly more than a limit."""
 
+# Every operation takes the instant and the arguments of the engine, whether it looks at them or not.
+# ruff: noqa: ARG001
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sim.store.outcome import Refused
 
@@ -16,7 +16,7 @@ TOKENS_MAX: Final = 256
 BYTES_MAX: Final = 4096
 
 
-def fault_of_required(required: Any) -> str | None:
+def fault_of_required(required: object) -> str | None:
     """Say what is wrong with a list of required capabilities, in the engine's words; None when nothing is."""
     if not isinstance(required, list | tuple):
         return "not_array"

@@ -4,6 +4,9 @@ Guards stand in the engine's order. Guards that no state of the model can reach 
 execution is unowned, has no outcome and no running attempt, by the vectors of :mod:`sim.store.state`.
 """
 
+# Every operation takes the instant and the arguments of the engine, whether it looks at them or not.
+# ruff: noqa: ARG001
+
 from __future__ import annotations
 
 import json
@@ -60,9 +63,7 @@ _COMPLETED_OK: Final = Ok({"outcome": "completed"})
 _FAILED_OK: Final = Ok({"outcome": "terminal_failed"})
 _ALREADY_TERMINAL: Final = Ok({"outcome": "already_terminal"})
 _NOT_FOUND_CLEANED: Final = Ok({"outcome": "not_found_cleaned"})
-_CANCELLED_FROM: Final = {
-    phase: Ok({"outcome": "cancelled", "from_phase": phase.value}) for phase in Phase
-}
+_CANCELLED_FROM: Final = {phase: Ok({"outcome": "cancelled", "from_phase": phase.value}) for phase in Phase}
 _EXPIRED_FROM: Final = {phase: Ok({"outcome": "expired", "from_phase": phase.value}) for phase in Phase}
 _OK: Final = Ok()
 _NO_DEPENDENCIES: Final = Ok({"unsatisfied": 0})
@@ -99,7 +100,7 @@ def create_execution(
         refused = not_a_number("create_execution", "priority", priority)
         if refused is not None:
             return refused
-        priority = int(priority)
+        priority = int(float(priority))
     if idempotency_key is not None:
         remembered = store.creation_keys.get(idempotency_key)
         if remembered is not None and now_ms <= remembered[1]:
@@ -110,7 +111,8 @@ def create_execution(
         refused = _set_policy(store, execution, policy)
         if refused is not None:
             return refused
-    priority = min(max(priority, 0), PRIORITY_MAX)
+    if not 0 <= priority <= PRIORITY_MAX:
+        priority = min(max(priority, 0), PRIORITY_MAX)
     home = store.lanes.get(lane) or store.lane(lane)
     ex = store.executions[execution] = Execution(execution, home, CREATED, priority, now_ms, store.stamp)
     if idempotency_key is not None:
@@ -126,7 +128,7 @@ def create_execution(
     else:
         # The index is chosen by whether a delay was given, the score by whether it lies ahead.
         home.delayed.add(execution, ex.score)
-    return Ok({"execution": execution, "public_state": ex.state.public.value})
+    return Ok({"execution": execution, "public_state": ex.state.words["public_state"]})
 
 
 def _set_policy(store: Partition, execution: Id, policy: Mapping[str, Any] | str) -> Refused | None:
@@ -237,14 +239,12 @@ def fail_execution(
 
 def _backoff_ms(backoff: Mapping[str, Any] | None, retry_count: int) -> int:
     """Delay before a retry; the figures are the engine's defaults, ``retry_count`` counts earlier retries."""
-    match backoff:
-        case {"type": "exponential"}:
-            initial_ms = backoff.get("initial_delay_ms", 1000)
-            delay_ms = initial_ms * backoff.get("multiplier", 2) ** retry_count
-            return int(min(delay_ms, backoff.get("max_delay_ms", 60_000)))
-        case {"type": "fixed"}:
-            return int(backoff.get("delay_ms", 1000))
-    return 1000
+    if backoff is None:
+        return 1000
+    if backoff.get("type") == "exponential":
+        delay_ms = backoff.get("initial_delay_ms", 1000) * backoff.get("multiplier", 2) ** retry_count
+        return int(min(delay_ms, backoff.get("max_delay_ms", 60_000)))
+    return int(backoff.get("delay_ms", 1000)) if backoff.get("type") == "fixed" else 1000
 
 
 def delay_execution(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sim.store.outcome import Refused
 from sim.store.partition import mark_lapsed, not_active
-from sim.store.state import LEASED, REVOKED, AttemptState, Phase
+from sim.store.state import LEASED, PENDING_CLAIM_AS, RESUMED, REVOKED, AttemptState, Phase
 
 if TYPE_CHECKING:
     from sim.store.partition import Partition
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 OPERATOR_OVERRIDE: Final = "operator_override"
 _ACTIVE: Final = Phase.ACTIVE
+_REQUEUED: Final = (RESUMED, PENDING_CLAIM_AS[AttemptState.INTERRUPTED])
 
 
 def check_fence(
@@ -94,9 +95,7 @@ def check_epoch(op: str, ex: Execution, lease_epoch: int | None) -> Refused | No
     state = ex.state
     if state is REVOKED:
         return Refused(op, "lease_revoked", ex.changed)
-    requeued = (
-        state.phase is Phase.RUNNABLE and state.attempt is AttemptState.INTERRUPTED and ex.lease_id is not None
-    )
+    requeued = state in _REQUEUED and ex.lease_id is not None
     if state.phase is not _ACTIVE and not requeued:
         return not_active(op, ex)
     if ex.epoch != lease_epoch:

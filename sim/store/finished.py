@@ -1,4 +1,4 @@
-"""Finished executions, kept in columns: about half the memory of a whole one, and nothing forgotten."""
+"""Finished executions, kept in columns: half the memory of a whole record, and nothing forgotten."""
 
 from __future__ import annotations
 
@@ -11,19 +11,14 @@ from sim.store.state import Phase
 if TYPE_CHECKING:
     from sim.store.records import Id
 
-_OBJECTS: Final = ("state", "lane", "changed", "attempt_id", "flow")
-_COUNTS: Final = (
-    "attempt_index", "epoch", "priority", "reclaim_count", "replay_count", "retry_count", "total_attempts",
-)  # fmt: skip
-_ABSENT: Final = (
-    "admission", "delay_until", "grant", "lease_expires_at", "lease_id", "lease_revoked_at", "suspension",
-    "waitpoint", "worker",
-)  # fmt: skip
 _NO_ATTEMPT: Final = -1
 
 
 class FinishedExecutions:
-    """Columns of finished executions; one that is asked for again is made whole again."""
+    """Columns of finished executions; one that is asked for again is made whole again.
+
+    A row is one entry of ``_created_at``, and as many of ``_counts`` and ``_objects`` as :meth:`put` writes.
+    """
 
     __slots__ = ("_counts", "_created_at", "_free", "_objects", "_rows")
 
@@ -37,29 +32,42 @@ class FinishedExecutions:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def accepts(self, execution: Execution) -> bool:
-        """Whether the columns can hold all that is known of it: terminal, with nothing left of a lease."""
-        return execution.state.phase is Phase.TERMINAL and all(
-            getattr(execution, name) is None for name in _ABSENT
+    def accepts(self, ex: Execution) -> bool:
+        """Whether the columns can hold all that is known of it: terminal, and nothing left over."""
+        return (
+            ex.state.phase is Phase.TERMINAL
+            and ex.grant is None
+            and ex.lease_id is None
+            and ex.lease_expires_at is None
+            and ex.lease_revoked_at is None
+            and ex.delay_until is None
+            and ex.suspension is None
+            and ex.admission is None
         )
 
-    def put(self, execution: Execution) -> None:
+    def put(self, ex: Execution) -> None:
         """Take an execution that the columns accept."""
-        objects = [getattr(execution, name) for name in _OBJECTS]
-        index = execution.attempt_index
-        counts = array("i", [_NO_ATTEMPT if index is None else index])
-        counts.extend(getattr(execution, name) for name in _COUNTS[1:])
+        objects = (ex.state, ex.lane, ex.changed, ex.attempt_id, ex.flow)
+        counts = (
+            _NO_ATTEMPT if ex.attempt_index is None else ex.attempt_index,
+            ex.total_attempts,
+            ex.epoch,
+            ex.priority,
+            ex.retry_count,
+            ex.replay_count,
+            ex.reclaim_count,
+        )
         if self._free:
             row = self._free.pop()
-            self._created_at[row] = execution.created_at
-            self._counts[row * len(_COUNTS) : (row + 1) * len(_COUNTS)] = counts
-            self._objects[row * len(_OBJECTS) : (row + 1) * len(_OBJECTS)] = objects
+            self._created_at[row] = ex.created_at
+            self._counts[7 * row : 7 * row + 7] = array("i", counts)
+            self._objects[5 * row : 5 * row + 5] = objects
         else:
             row = len(self._created_at)
-            self._created_at.append(execution.created_at)
+            self._created_at.append(ex.created_at)
             self._counts.extend(counts)
             self._objects.extend(objects)
-        self._rows[execution.id] = row
+        self._rows[ex.id] = row
 
     def take(self, execution: Id) -> Execution | None:
         """Take an execution out of the columns, whole; None when it is not in them."""
@@ -67,13 +75,15 @@ class FinishedExecutions:
         if row is None:
             return None
         self._free.append(row)
-        state, lane, changed, attempt_id, flow = self._objects[row * len(_OBJECTS) : (row + 1) * len(_OBJECTS)]
-        whole = Execution(execution, lane, state, 0, self._created_at[row], changed)
-        whole.attempt_id = attempt_id
-        whole.flow = flow
-        counts = self._counts[row * len(_COUNTS) : (row + 1) * len(_COUNTS)]
-        for name, count in zip(_COUNTS, counts, strict=True):
-            setattr(whole, name, count)
-        if whole.attempt_index == _NO_ATTEMPT:
-            whole.attempt_index = None
-        return whole
+        state, lane, changed, attempt_id, flow = self._objects[5 * row : 5 * row + 5]
+        counts = self._counts[7 * row : 7 * row + 7]
+        ex = Execution(execution, lane, state, counts[3], self._created_at[row], changed)
+        ex.attempt_id = attempt_id
+        ex.flow = flow
+        ex.attempt_index = None if counts[0] == _NO_ATTEMPT else counts[0]
+        ex.total_attempts = counts[1]
+        ex.epoch = counts[2]
+        ex.retry_count = counts[4]
+        ex.replay_count = counts[5]
+        ex.reclaim_count = counts[6]
+        return ex

@@ -5,6 +5,9 @@ child, and resolved when its upstream ends. The three are separate steps, and no
 Left out: groups that wait for some of their edges only.
 """
 
+# Every operation takes the instant and the arguments of the engine, whether it looks at them or not.
+# ruff: noqa: ARG001
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
@@ -205,7 +208,7 @@ def _unblock_child(store: Partition, ex: Execution, now_ms: int) -> None:
 
 
 def _skip_child(store: Partition, ex: Execution, now_ms: int) -> None:
-    """End a child because an upstream did not succeed. Its lease, suspension and eligible entry stay as they are."""
+    """End a child whose upstream did not succeed. Its lease, suspension and eligible entry stay."""
     attempt = ex.state.attempt
     was_at_work = attempt is AttemptState.RUNNING or attempt is AttemptState.INTERRUPTED
     if ex.admission is not None:

@@ -60,7 +60,7 @@ def issue_claim_grant(
         refused = not_a_number(op, "grant_ttl_ms", grant_ttl_ms)
         if refused is not None:
             return refused
-        grant_ttl_ms = int(grant_ttl_ms)
+        grant_ttl_ms = int(float(grant_ttl_ms))
     ex = store.executions.get(execution) or store.find(execution)
     if ex is None:
         return Refused(op, "execution_not_found")
@@ -119,7 +119,7 @@ def issue_grant_and_claim(
         refused = not_a_number(op, "lease_ttl_ms", lease_ttl_ms)
         if refused is not None:
             return refused
-        lease_ttl_ms = int(lease_ttl_ms)
+        lease_ttl_ms = int(float(lease_ttl_ms))
     ex = store.executions.get(execution) or store.find(execution)
     if ex is None:
         return Refused(op, "execution_not_found")
@@ -161,7 +161,7 @@ def issue_reclaim_grant(
         refused = not_a_number(op, "grant_ttl_ms", grant_ttl_ms)
         if refused is not None:
             return refused
-        grant_ttl_ms = int(grant_ttl_ms)
+        grant_ttl_ms = int(float(grant_ttl_ms))
     ex = store.executions.get(execution) or store.find(execution)
     if ex is None:
         return Refused(op, "execution_not_found")
@@ -194,7 +194,6 @@ def requeue_lapsed_grant(store: Partition, now_ms: int, execution: Id) -> Outcom
         or execution in ex.lane.eligible.scores
         or grant is None
         or now_ms <= grant.expires_at
-        or store.drops_expired_grants
     ):
         return Refused(op, "execution_not_eligible", ex.changed)
     if grant.admission is not None:

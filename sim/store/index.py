@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Entry = tuple[int, Any]
+    Member = Any
+    Entry = tuple[int, Member]
 
 _FRONT_MAX: Final = 1024
 """How long the sorted front may grow before half of it goes back to the heap."""
@@ -43,7 +44,7 @@ class Index:
         self._behind: list[Entry] = []
         self._behind_max = _SLACK
 
-    def add(self, member: Any, score: int) -> None:
+    def add(self, member: Member, score: int) -> None:
         """Add a member, or give it another score.
 
         A higher score than before is only noted: the old entry leads to it when it comes to the front.
@@ -57,7 +58,7 @@ class Index:
             elif len(self._front) > _FRONT_MAX:
                 self._shorten_front()
 
-    def discard(self, member: Any) -> None:
+    def discard(self, member: Member) -> None:
         """Remove a member, if it is one."""
         self.scores.pop(member, None)
 

@@ -80,7 +80,7 @@ def claim_execution(
         refused = not_a_number(op, "lease_ttl_ms", lease_ttl_ms)
         if refused is not None:
             return refused
-        lease_ttl_ms = int(lease_ttl_ms)
+        lease_ttl_ms = int(float(lease_ttl_ms))
     ex = store.executions.get(execution) or store.find(execution)
     if ex is None:
         return Refused(op, "execution_not_found")
@@ -115,7 +115,7 @@ def claim_resumed_execution(
         refused = not_a_number(op, "lease_ttl_ms", lease_ttl_ms)
         if refused is not None:
             return refused
-        lease_ttl_ms = int(lease_ttl_ms)
+        lease_ttl_ms = int(float(lease_ttl_ms))
     ex = store.executions.get(execution) or store.find(execution)
     if ex is None:
         return Refused(op, "execution_not_found")
@@ -265,7 +265,7 @@ def renew_lease(
         refused = not_a_number(op, "lease_ttl_ms", lease_ttl_ms)
         if refused is not None:
             return refused
-        lease_ttl_ms = int(lease_ttl_ms)
+        lease_ttl_ms = int(float(lease_ttl_ms))
     ex = store.executions.get(execution) or store.find(execution)
     if ex is None:
         return Refused(op, "execution_not_found")
@@ -351,8 +351,8 @@ def revoke_lease(
         values = _ALREADY_REVOKED if state is REVOKED else _ALREADY_EXPIRED
         return Refused(op, "ALREADY_SATISFIED", ex.changed, values=values)
     if expected_lease_id is not None and expected_lease_id != ex.lease_id:
-        values = {"expected_lease_id": expected_lease_id, "current_lease_id": ex.lease_id}
-        return Refused(op, "stale_lease", ex.changed, values=values)
+        leases = {"expected_lease_id": expected_lease_id, "current_lease_id": ex.lease_id}
+        return Refused(op, "stale_lease", ex.changed, values=leases)
     if ex.admission is not None:
         store.release_slot(now_ms, ex.admission, execution)
     ex.state = REVOKED
@@ -381,7 +381,7 @@ def reclaim_execution(
         refused = not_a_number(op, "lease_ttl_ms", lease_ttl_ms)
         if refused is not None:
             return refused
-        lease_ttl_ms = int(lease_ttl_ms)
+        lease_ttl_ms = int(float(lease_ttl_ms))
     ex = store.executions.get(execution) or store.find(execution)
     if ex is None:
         return Refused(op, "execution_not_found")

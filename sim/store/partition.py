@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     SlotEffect = Callable[[int, Id, Id], None]
 
+
 class Partition:
     """The records and indexes of one partition, all lanes of it.
 
@@ -165,8 +166,8 @@ class Partition:
 def not_a_number(op: str, argument: str, value: object) -> Refused | None:
     """Refuse an argument that is no number, as the engine does before it reads anything."""
     try:
-        int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
+        int(float(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
         detail = f"{argument} must be a number, got: {value}"
         return Refused(op, "invalid_input", values={"detail": detail})
     return None
@@ -174,11 +175,11 @@ def not_a_number(op: str, argument: str, value: object) -> Refused | None:
 
 def not_active(op: str, ex: Execution) -> Refused:
     """Refuse because the execution is not active, with the four facts that a caller reconciles by."""
-    state = ex.state
+    words = ex.state.words
     values = {
-        "terminal_outcome": state.outcome.value,
+        "terminal_outcome": words["terminal_outcome"],
         "lease_epoch": ex.epoch,
-        "lifecycle_phase": state.phase.value,
+        "lifecycle_phase": words["lifecycle_phase"],
         "attempt_id": ex.attempt_id,
     }
     return Refused(op, "execution_not_active", ex.changed, values=values)
@@ -269,5 +270,3 @@ def blocked_index(ex: Execution, eligibility: str) -> Index:
     if index is None:
         index = blocked[eligibility] = Index()
     return index
-
-

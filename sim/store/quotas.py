@@ -6,6 +6,9 @@ until released; otherwise a guard lives as long as the window, and a count apart
 active.
 """
 
+# Every operation takes the instant and the arguments of the engine, whether it looks at them or not.
+# ruff: noqa: ARG001
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +29,7 @@ _MS_PER_S: Final = 1000
 
 
 def create_quota_policy(
-    store: Partition, now_ms: int, quota: Id, window_seconds: int, rate_limit: int, concurrency_cap: int
+    store: Partition, now_ms: int, quota: Id, window_seconds: float, rate_limit: int, concurrency_cap: int
 ) -> Outcome:
     """Define a quota. Admission does not read the definition; the reconciler does. The count starts anew."""
     record = _quota(store, quota)
@@ -46,11 +49,14 @@ def check_admission_and_record(
     now_ms: int,
     quota: Id,
     execution: Id,
-    window_seconds: int,
+    window_seconds: float,
     rate_limit: int,
     concurrency_cap: int,
 ) -> Outcome:
-    """Admit an execution under limits that the caller gives; 0 means none."""
+    """Admit an execution under limits that the caller gives; 0 means none.
+
+    Refusals carry ``retry_after_ms`` where the rate is exceeded: until the oldest entry leaves the window.
+    """
     op = "check_admission_and_record"
     limits: dict[str, Any] = {
         "window_seconds": window_seconds, "rate_limit": rate_limit, "concurrency_cap": concurrency_cap,
@@ -60,12 +66,12 @@ def check_admission_and_record(
             refused = not_a_number(op, name, limit)
             if refused is not None:
                 return refused
-            limits[name] = int(limit)
+            limits[name] = float(limit)
     window_seconds, rate_limit, concurrency_cap = limits.values()
     record = _quota(store, quota)
     if _is_guarded(record, execution, now_ms):
         return _ALREADY_ADMITTED
-    window_ms = window_seconds * _MS_PER_S
+    window_ms = round(window_seconds * _MS_PER_S)
     window = record.window
     while window:
         oldest = next(iter(window.values()))
@@ -76,14 +82,13 @@ def check_admission_and_record(
         retry_after_ms = max(0, next(iter(window.values())) + window_ms - now_ms)
         values = {"retry_after_ms": retry_after_ms}
         return Refused(op, "RATE_EXCEEDED", record.changed, values=values, retry_after_ms=retry_after_ms)
-    if 0 < concurrency_cap <= record.concurrency:
+    if 0 < concurrency_cap <= active_count(store, record):
         return Refused(op, "CONCURRENCY_EXCEEDED", record.changed)
     window[execution] = now_ms
     window.move_to_end(execution)
     record.changed = store.stamp
     if store.holds_slots:
         record.guards[execution] = None
-        record.concurrency += 1
     else:
         # Without a window the guard lasts no time, but the execution counts among the admitted.
         record.guards[execution] = now_ms + window_ms if window_ms > 0 else now_ms - 1
@@ -119,7 +124,12 @@ def reconcile_quota(store: Partition, now_ms: int, quota: Id) -> Outcome:
             del record.guards[execution]
         record.concurrency = len(record.guards)
         record.changed = store.stamp
-    return Ok({"concurrency": record.concurrency})
+    return Ok({"concurrency": active_count(store, record)})
+
+
+def active_count(store: Partition, record: Quota) -> int:
+    """Count the active executions of a quota: its guards where they are slots, else the engine's counter."""
+    return len(record.guards) if store.holds_slots else record.concurrency
 
 
 def _quota(store: Partition, quota: Id) -> Quota:

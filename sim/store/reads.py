@@ -3,12 +3,16 @@
 Each answers at most as many items as asked for, in the order of its index.
 """
 
+# Every operation takes the instant and the arguments of the engine, whether it looks at them or not.
+# ruff: noqa: ARG001
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.store.capabilities import missing_capabilities
 from sim.store.outcome import Ok, Refused
+from sim.store.quotas import active_count
 from sim.store.state import AttemptState, TerminalOutcome
 
 if TYPE_CHECKING:
@@ -89,7 +93,7 @@ def read_due_delayed(store: Partition, now_ms: int, lane: Id, limit: int) -> Out
 
 
 def read_blocked(store: Partition, now_ms: int, lane: Id, eligibility: str, limit: int) -> Outcome:
-    """Read the executions of a lane that are blocked in one way (``blocked_by_quota``, ...), longest first."""
+    """Read the executions of a lane blocked in one way (``blocked_by_quota``, ...), longest first."""
     home = store.lanes.get(lane)
     return _due(home.blocked.get(eligibility) if home is not None else None, limit, None)
 
@@ -140,7 +144,13 @@ def read_unresolved(store: Partition, now_ms: int, lane: Id, limit: int, edges: 
             upstream = store.executions.get(dependency.upstream) or store.find(dependency.upstream)
             if upstream is not None and upstream.state.outcome is not TerminalOutcome.NONE:
                 due.append(
-                    (dependency.flow, edge, dependency.upstream, child, upstream.state.outcome.value)
+                    (
+                        dependency.flow,
+                        edge,
+                        dependency.upstream,
+                        child,
+                        upstream.state.words["terminal_outcome"],
+                    )
                 )
     return Ok({"due": due})
 
@@ -160,7 +170,7 @@ def read_downstream(store: Partition, now_ms: int, execution: Id) -> Outcome:
     edges = []
     if flow is not None:
         edges = [(edge, flow.edges[edge][1]) for edge in flow.outgoing.get(execution, ())]
-    return Ok({"outcome": ex.state.outcome.value, "flow": ex.flow, "edges": edges})
+    return Ok({"outcome": ex.state.words["terminal_outcome"], "flow": ex.flow, "edges": edges})
 
 
 def read_flow(store: Partition, now_ms: int, flow: Id) -> Outcome:
@@ -182,7 +192,7 @@ def read_quota(store: Partition, now_ms: int, quota: Id) -> Outcome:
     if record is None:
         return Ok({"concurrency": 0, "window_seconds": 0, "rate_limit": 0, "concurrency_cap": 0})
     return Ok({
-        "concurrency": record.concurrency,
+        "concurrency": active_count(store, record),
         "window_seconds": record.window_seconds,
         "rate_limit": record.rate_limit,
         "concurrency_cap": record.concurrency_cap,

@@ -276,6 +276,8 @@ class Quota:
 
     Attributes
     ----------
+    concurrency : int
+        The engine's counter of active executions; not kept where guards are slots.
     window : OrderedDict
         Execution: when it was admitted, oldest first.
     guards : dict
@@ -284,7 +286,7 @@ class Quota:
 
     changed: object
     is_defined: bool = False
-    window_seconds: int = 0
+    window_seconds: float = 0
     rate_limit: int = 0
     concurrency_cap: int = 0
     concurrency: int = 0

@@ -1,9 +1,9 @@
-"""The rules of the store: one named switch for each point where the engine's documents, its code and its
-two back ends differ.
+"""The rules of the store: one named switch for each point where the engine differs from itself.
 
-A dialect is a preset of them: ``contract`` is what the documents promise, ``valkey`` what the function
-library (version 34) does, ``postgres`` what the Postgres back end does. A scenario picks a preset and may
-override single rules. Where no rule differs, every dialect answers as the function library does.
+Its documents and its code differ, and so do its two back ends. A dialect is a preset of the rules:
+``contract`` is what the documents promise, ``valkey`` what the function library (version 34) does,
+``postgres`` what the Postgres back end does. A scenario picks a preset and may override single rules. Where
+no rule differs, every dialect answers as the function library does.
 
 Rules that the store itself obeys are marked "store" below; the others are read by the actors (scheduler,
 reconciler) and by the link, which carry them out.
@@ -74,28 +74,29 @@ class Rule(NamedTuple):
 
 
 _MEANINGS: Final[dict[str, str]] = {
-    "expired_grant": "store: a grant past its expiry is kept (claim_grant_expired) or dropped (invalid_claim_grant)",
-    "granted_execution": "store: a granted execution leaves the eligible set, stays in it, or is pending_claim: "
-    "eligible for nobody but the holder of the grant, and never repaired",
+    "expired_grant": "store: an expired grant is kept (claim_grant_expired) or gone (invalid_claim_grant)",
+    "granted_execution": "store: a granted execution leaves the eligible set, stays in it, or is eligible "
+    "for the holder of the grant alone (pending_claim) and never repaired",
     "claim_of_leased": "store: the answer to a claim of an execution that is active and leased",
     "claim_of_interrupted": "store: the answer to claim_execution when the attempt was interrupted",
-    "fence_mismatch": "store: stale_lease when lease, epoch or attempt differ (a lapsed lease first: lease_expired); "
-    "lease_conflict when the epoch differs, and nothing else is compared, nor the expiry",
-    "revoke_without_lease": "store: the answer to revoke_lease when the lease is revoked or marked lapsed already",
+    "fence_mismatch": "store: stale_lease when lease, epoch or attempt differ, after lease_expired; "
+    "lease_conflict when the epoch differs, and neither the rest nor the expiry is looked at",
+    "revoke_without_lease": "store: the answer to revoke_lease once the lease is revoked or marked lapsed",
     "missing_waitpoint": "store: the answer to deliver_signal for a waitpoint that does not exist",
-    "lapsed_lease": "reconciler: marks it and issues a reclaim grant, or marks it only; store: requeued puts the "
-    "execution back among the eligible ones",
+    "lapsed_lease": "reconciler: marks it and grants it anew (reclaimed), or marks it only; store: marking "
+    "it puts the execution back among the eligible ones (requeued)",
     "admission_denied": "scheduler: learns retry_after_ms and leaves the execution eligible, or blocks it",
-    "capability_denied": "scheduler: skips an execution that needs other capabilities, or blocks it; "
-    "store: reads of eligible executions leave it out when skipped",
+    "capability_denied": "scheduler: skips an execution that needs other capabilities, or blocks it; store: "
+    "reads leave it out when it is to be skipped",
     "budget_denied": "scheduler: skips an execution whose budget is used up, or blocks it",
-    "admission_release": "scheduler: a refused grant gives the admission back when this call was ADMITTED, or always",
-    "concurrency_release": "store: a slot of a quota is held until the lease ends, until a reconciler finds its guard "
-    "gone, or for ever",
-    "resume_delay": "store: the due time of a resumption with a delay is recorded, or lost (it is never promoted)",
+    "admission_release": "scheduler: a refused grant gives the admission back if this very call was "
+    "ADMITTED, or always",
+    "concurrency_release": "store: a slot of a quota is held until the lease ends, until the reconciler "
+    "finds its guard gone, or for ever",
+    "resume_delay": "store: the due time of a resumption with a delay is recorded, or lost: never promoted",
     "transactions": "link: operations are atomic, or serializable transactions that conflict and are retried",
-    "conflict_granularity": "link: serializable transactions conflict by row or by partition",
-}  # fmt: skip
+    "conflict_granularity": "link: serializable transactions conflict by row, or by partition",
+}
 
 RULES: Final[dict[str, Rule]] = {
     name: Rule(get_args(literal), _MEANINGS[name]) for name, literal in get_type_hints(StoreRules).items()

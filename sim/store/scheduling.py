@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 _RUNNABLE: Final = Phase.RUNNABLE
 _PROMOTED: Final = {
     word: Ok({"outcome": word})
-    for word in ("promoted", "not_yet_due", "not_runnable_cleaned", "not_delayed_cleaned", "not_found_cleaned")
-}
+    for word in (
+        "promoted", "not_yet_due", "not_runnable_cleaned", "not_delayed_cleaned", "not_found_cleaned",
+    )
+}  # fmt: skip
 _BLOCKED: Final = Ok({"outcome": "blocked"})
 _UNBLOCKED: Final = Ok({"outcome": "unblocked"})
 _UNBLOCKABLE: Final = (
@@ -36,7 +38,7 @@ def change_priority(store: Partition, now_ms: int, execution: Id, priority: int)
         refused = not_a_number(op, "new_priority", priority)
         if refused is not None:
             return refused
-        priority = int(priority)
+        priority = int(float(priority))
     ex = store.executions.get(execution) or store.find(execution)
     if ex is None:
         return Refused(op, "execution_not_found")
@@ -95,7 +97,7 @@ def block_execution_for_admission(store: Partition, now_ms: int, execution: Id, 
     ex.state = blocked[state.attempt]
     ex.changed = store.stamp
     leave_eligible(store, ex)
-    blocked_index(ex, ex.state.eligibility.value).add(execution, now_ms)
+    blocked_index(ex, ex.state.words["eligibility_state"]).add(execution, now_ms)
     return _BLOCKED
 
 
@@ -110,10 +112,10 @@ def unblock_execution(
     state = ex.state
     if state.eligibility not in _UNBLOCKABLE:
         return Refused(op, "execution_not_eligible", ex.changed)
-    if expected_reason is not None and expected_reason != state.blocking.value:
+    if expected_reason is not None and expected_reason != state.words["blocking_reason"]:
         return Refused(op, "execution_not_eligible", ex.changed)
     ex.state = ELIGIBLE_AS[state.attempt]
     ex.changed = store.stamp
-    blocked_index(ex, state.eligibility.value).discard(execution)
+    blocked_index(ex, state.words["eligibility_state"]).discard(execution)
     make_eligible(store, ex, now_ms)
     return _UNBLOCKED

@@ -210,9 +210,7 @@ PENDING_CLAIM_AS: Final = {
 """Granted, where a grant reserves the execution for its holder (Postgres)."""
 
 WAITING_CHILDREN_AS: Final = {
-    attempt: _runnable(
-        Eligibility.BY_DEPENDENCIES, Blocking.CHILDREN, attempt, PublicState.WAITING_CHILDREN
-    )
+    attempt: _runnable(Eligibility.BY_DEPENDENCIES, Blocking.CHILDREN, attempt, PublicState.WAITING_CHILDREN)
     for attempt in AttemptState
 }
 """Blocked by dependencies, by the state of the attempt."""
@@ -241,8 +239,7 @@ _BLOCKED_BY: Final = {
 }
 BLOCKED_AS: Final = {
     reason.value: {
-        attempt: _runnable(eligibility, reason, attempt, PublicState.RATE_LIMITED)
-        for attempt in AttemptState
+        attempt: _runnable(eligibility, reason, attempt, PublicState.RATE_LIMITED) for attempt in AttemptState
     }
     for reason, eligibility in _BLOCKED_BY.items()
 }

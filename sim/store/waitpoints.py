@@ -6,6 +6,9 @@ earlier life of an id count for a later one. Left out: payloads, token secrets (
 composite conditions.
 """
 
+# Every operation takes the instant and the arguments of the engine, whether it looks at them or not.
+# ruff: noqa: ARG001
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
@@ -231,7 +234,7 @@ def deliver_signal(
         return Refused(op, "execution_not_found")
     record = store.waitpoints.get(waitpoint)
     if record is None:
-        return Refused(op, store.rules.missing_waitpoint, ex.changed, cause="missing")
+        return Refused(op, store.rules.missing_waitpoint, cause="missing")
     if not token_valid:
         return _refuse_token(op, token_valid)
     phase = ex.state.phase
@@ -287,7 +290,7 @@ def buffer_signal_for_pending_waitpoint(
         return Refused(op, "execution_not_found")
     record = store.waitpoints.get(waitpoint)
     if record is None:
-        return Refused(op, "waitpoint_not_found", ex.changed)
+        return Refused(op, "waitpoint_not_found")
     if not token_valid:
         return _refuse_token(op, token_valid)
     if record.state == "closed":
@@ -364,7 +367,7 @@ def resume_execution(store: Partition, now_ms: int, execution: Id, resume_delay_
     _close_waitpoint_record(store, current.waitpoint)
     close_suspension(store, ex)
     _resume(store, ex, now_ms, resume_delay_ms)
-    return Ok({"public_state": ex.state.public.value})
+    return Ok({"public_state": ex.state.words["public_state"]})
 
 
 def expire_suspension(store: Partition, now_ms: int, execution: Id) -> Outcome:
@@ -401,7 +404,7 @@ def expire_suspension(store: Partition, now_ms: int, execution: Id) -> Outcome:
         ex.waitpoint = None
         ex.state = _TIMED_OUT.get(behavior, FAILED)
         end_in_terminal(store, ex, now_ms)
-    return Ok({"outcome": behavior, "public_state": ex.state.public.value})
+    return Ok({"outcome": behavior, "public_state": ex.state.words["public_state"]})
 
 
 def close_waitpoint(store: Partition, now_ms: int, waitpoint: Id) -> Outcome:

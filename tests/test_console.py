@@ -1,0 +1,157 @@
+"""The report in a terminal, in a pipe, and where nothing but ASCII can be written."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from sim import console
+from tests.analysis.build import MS, Builder, S, write_study
+
+CONFLICT, LONGEST = "lease_conflict", "waitpoint_pending_use_buffer_script"
+
+
+def made(replication):
+    build = Builder(replication=replication, window_us=(S, 11 * S))
+    for number in range(60):
+        build.contention(CONFLICT, S, build.intent(S, S + (number + 1) * MS, attempts=2))
+        build.execution(S, 2 * S)
+    build.contention(LONGEST, 2 * S, build.intent(2 * S, 3 * S, "abandoned"))
+    build.contention("no_active_lease", 2 * S, op="revoke_lease")
+    build.attempt(count=138)
+    return build.run()
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return write_study(tmp_path_factory.mktemp("out"), [made(0), made(1)], name="storm")
+
+
+def printed(study, width, encoding="utf-8", plots=(), **options):
+    buffer = io.BytesIO()
+    stream = io.TextIOWrapper(buffer, encoding=encoding)
+    console.show(study, plots, Console(file=stream, width=width, **options))
+    stream.flush()
+    return buffer.getvalue().decode(encoding)
+
+
+def row(text, start):
+    return [line.split() for line in text.splitlines() if line.startswith(start)]
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_no_line_is_wider_than_the_terminal(study, width):
+    text = printed(study, width)
+    assert max(len(line) for line in text.splitlines() if not line.startswith("Files:")) <= width
+
+
+def test_the_header_says_what_was_run(study):
+    lines = printed(study, 100).splitlines()
+    assert lines[0] == "storm  Made by hand."
+    assert lines[1] == (
+        f"2 replications of 10.0 s after 1.00 s of warm-up; fingerprint {study.fingerprint[:16]}"
+    )
+    assert lines[3].rstrip() == (
+        "documented  400 attempts, 124 refused, 120 executions completed (6.00 per s), 2.02 attempts per"
+    )
+
+
+def test_at_a_hundred_columns_there_are_two_tables_with_the_names_of_the_engine(study):
+    frequency, recovery = row(printed(study, 100), CONFLICT)
+    assert frequency == [CONFLICT, "120", "300", "6.00", "6.00", "to", "6.00"]
+    assert recovery == [CONFLICT, "120", "0", "0", "0", "30.0", "ms", "54.0", "ms", "too", "few"]
+
+
+def test_at_eighty_columns_kinds_have_their_short_labels(study):
+    text = printed(study, 80)
+    assert len(row(text, "lease conflict")) == 2
+    assert len(row(text, "waitpoint pending")) == 2
+    assert row(text, CONFLICT) == []
+
+
+def test_where_there_is_room_it_is_one_table(study):
+    (line,) = row(printed(study, 160), CONFLICT)
+    assert line[1:7] == ["120", "300", "6.00", "6.00", "to", "6.00"]
+    assert line[7:] == ["120", "0", "0", "0", "30.0", "ms", "54.0", "ms", "too", "few"]
+
+
+def test_few_events_are_marked_as_poisson(study):
+    (frequency,) = row(printed(study, 100), "no_active_lease")
+    assert frequency == ["no_active_lease", "2", "5.00", "0.100", "0.0121", "to", "0.361", "p"]
+
+
+def test_what_has_no_episode_has_dashes_in_the_wide_table(study):
+    (line,) = row(printed(study, 160), "no_active_lease")
+    assert line[-7:] == ["-"] * 7
+
+
+def test_only_competing_ends_have_counts_and_no_quantiles(study):
+    _, recovery = row(printed(study, 100), LONGEST)
+    assert recovery == [LONGEST, "0", "0", "2", "0", "-", "-", "-"]
+
+
+def test_kinds_that_were_not_seen_are_named_with_their_bound(study):
+    text = " ".join(printed(study, 100).split())
+    assert "Not seen (so below 0.150 per s): use_claim_resumed_execution, not_a_resumed_execution," in text
+    assert "retry_exhausted How to read:" in text
+
+
+def test_the_place_of_the_files_is_one_line_that_can_be_copied(study):
+    plot = study.directory / "plots" / "a-name-that-is-longer-than-the-terminal-is-wide-by-far.png"
+    assert printed(study, 80, plots=[plot]).splitlines()[-2:] == [
+        f"Files: {study.directory}",
+        f"Plot:  {plot}",
+    ]
+
+
+def test_a_pipe_gets_no_escape_codes_and_a_terminal_does(study):
+    assert "\x1b" not in printed(study, 100)
+    assert "\x1b" in printed(study, 100, force_terminal=True, color_system="truecolor")
+
+
+def test_where_there_is_only_ascii_it_is_ascii(tmp_path):
+    study = write_study(tmp_path, [made(0)])
+    study.document["scenario"]["about"] = "Größe → [bold]x[/bold]"
+    text = printed(study, 100, encoding="ascii")
+    assert text.splitlines()[0] == "handmade  Gr??e ? [bold]x[/bold]"
+    assert text.isascii()
+
+
+def test_a_study_without_contention_is_a_short_report(tmp_path):
+    text = printed(write_study(tmp_path, [Builder().run()]), 100)
+    assert "1 replication of 10.0 s; fingerprint" in text
+    assert "documented  0 attempts, 0 refused, 0 executions completed (0 per s)" in text
+    assert "Not seen (so below 0.300 per s)" in text
+
+
+def test_expectations_are_one_line_when_met_and_named_when_not(tmp_path):
+    met = {"arm": "documented", "expected": "sometimes", "kind": CONFLICT, "count": 60, "met": True}
+    broken = {"arm": "documented", "expected": "never", "kind": LONGEST, "count": 1, "met": False}
+    good = write_study(tmp_path / "good", [made(0)], expectations=[met])
+    bad = write_study(tmp_path / "bad", [made(0)], expectations=[met, broken])
+    assert "Expectations of the scenario: all 1 met" in printed(good, 100).splitlines()
+    assert (
+        f"Expectation not met in documented: never {LONGEST}, seen 1 times" in printed(bad, 120).splitlines()
+    )
+    assert (good.met_expectations, bad.met_expectations) == (True, False)
+
+
+def test_a_table_of_words_is_wrapped_and_ascii_where_it_must_be():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    rows = [["lease_conflict", "another worker holds the lease " * 3], ["[b]", "è"]]
+    console.show_table("kinds", ["kind", "meaning"], rows, Console(file=stream, width=50))
+    stream.flush()
+    lines = stream.buffer.getvalue().decode("ascii").splitlines()
+    assert lines[0] == "kinds"
+    assert max(len(line) for line in lines) <= 50
+    assert [line.split()[0] for line in lines if line.startswith(("lease", "[b]"))] == [
+        "lease_conflict",
+        "[b]",
+    ]
+
+
+def test_a_pipe_is_a_hundred_columns_wide_unless_told(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert console.make_console().width == 100
+    monkeypatch.setenv("COLUMNS", "140")
+    assert console.make_console().width == 140
