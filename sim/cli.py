@@ -24,7 +24,7 @@ EXIT_MISTAKE, EXIT_CHECK_FAILED, EXIT_INTERRUPTED = 2, 3, 130
 
 app = typer.Typer(
     name="contention-sim",
-    help="Simulate contention in lease-based job engines: how often each kind occurs, and how long recovery takes.",
+    help="Simulate contention in lease-based job engines: how often each kind occurs and how long it lasts.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -32,11 +32,16 @@ app = typer.Typer(
 )
 
 ScenarioArgument = Annotated[
-    str, typer.Argument(metavar="SCENARIO", help="A YAML file, or the name of a scenario that ships with the package.")
+    str,
+    typer.Argument(
+        metavar="SCENARIO", help="A YAML file, or the name of a scenario that ships with the package."
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Replace one value, e.g. workers.count=128. May be repeated."),
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Replace one value, e.g. workers.count=128. May be repeated."
+    ),
 ]
 
 
@@ -44,16 +49,23 @@ SetOption = Annotated[
 def run(
     scenario: ScenarioArgument,
     policy: Annotated[
-        str | None, typer.Option(help="Retry policy instead of the scenario's: one of its own, or a registered one.")
+        str | None,
+        typer.Option(help="Retry policy instead of the scenario's: one of its own, or a registered one."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the scenario's.")] = None,
-    replications: Annotated[int | None, typer.Option(min=1, help="Replications instead of the scenario's.")] = None,
+    replications: Annotated[
+        int | None, typer.Option(min=1, help="Replications instead of the scenario's.")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes at a time; results do not depend on it.")] = 1,
     set_: SetOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
-    check: Annotated[bool, typer.Option("--check", help="Exit with 3 when an expectation of the scenario fails.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 3 when an expectation of the scenario fails.")
+    ] = False,
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+    ] = False,
 ) -> None:
     """Run a scenario: how often each kind of contention occurs, and how long recovery takes.
 
@@ -83,14 +95,19 @@ def run(
                 print(f"picture: {picture}")
         unmet = [e for e in study.document["expectations"] if not e["met"]]
         for e in unmet:
-            print(f"expected {e['expected']} in {e['arm']}: {e['kind']} was seen {e['count']} times", file=sys.stderr)
+            print(
+                f"expected {e['expected']} in {e['arm']}: {e['kind']} was seen {e['count']} times",
+                file=sys.stderr,
+            )
         if check and unmet:
             raise typer.Exit(EXIT_CHECK_FAILED)
 
 
 @app.command()
 def validate(
-    scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO...", help="Files, or names of shipped scenarios.")],
+    scenarios: Annotated[
+        list[str], typer.Argument(metavar="SCENARIO...", help="Files, or names of shipped scenarios.")
+    ],
     set_: SetOption = None,
 ) -> None:
     """Check scenarios without running them; exit 2 when one has a mistake."""
@@ -117,7 +134,9 @@ def schema() -> None:
 
 @app.command()
 def init(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write.")] = Path("scenario.yaml"),
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write.")] = Path(
+        "scenario.yaml"
+    ),
 ) -> None:
     """Write a commented starter scenario; never over an existing file."""
     with _user_mistakes():
@@ -127,15 +146,17 @@ def init(
             with file.open("x", encoding="utf-8") as stream:
                 stream.write(starter())
         except FileExistsError:
-            raise ScenarioError(f"{file}: exists already; give another name") from None
+            raise ScenarioError([f"{file}: exists already; give another name"]) from None
         except OSError as error:
-            raise ScenarioError(f"{file}: cannot be written: {error.strerror}") from None
+            raise ScenarioError([f"{file}: cannot be written: {error.strerror}"]) from None
         print(f"{file}: written. Try: contention-sim run {file}")
 
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="kinds, policies, scenarios, distributions or rules.")],
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="kinds, policies, scenarios, distributions or rules.")
+    ],
 ) -> None:
     """List what there is: kinds, policies, scenarios, distributions, rules."""
     with _user_mistakes():
@@ -152,7 +173,7 @@ def _load(scenario: str, overrides: list[str]) -> Scenario:
     return load(scenario, overrides)
 
 
-def _draw(study: Any) -> list[Path]:  # noqa: ANN401 - importing its type here would cost its import
+def _draw(study: Any) -> list[Path]:
     from sim.analysis.plots import save_plots
 
     return list(save_plots(study, study.directory / "plots"))

@@ -21,7 +21,6 @@ from sim.units import US_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from sim.results import Study
 
@@ -38,45 +37,21 @@ _HOW_TO_READ: Final = (
 )
 
 
-def show(study: Study, plots: Sequence[Path] = (), console: Console | None = None) -> None:
+def print_study(study: Study, console: Console | None = None) -> None:
     """Print the report of a study.
 
     Parameters
     ----------
     study
         What to report.
-    plots
-        Pictures that were drawn of it, to be named among the files.
     console
         Where to; by default standard output (:func:`make_console`).
     """
     console = console or make_console()
-    for block in _report(study, plots, console.width):
-        _print(console, block)
-
-
-def show_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console | None = None
-) -> None:
-    """Print a table of words, such as the list of kinds; long cells are wrapped.
-
-    Parameters
-    ----------
-    title
-        What stands above it.
-    columns, rows
-        Its head, and as many cells a row.
-    console
-        Where to; by default standard output (:func:`make_console`).
-    """
-    console = console or make_console()
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_encodable(cell, console)) for cell in row))
-    _print(console, Text(title, "bold"))
-    _print(console, table)
+    for block in _report(study, console.width):
+        if isinstance(block, Text):
+            block.plain = _encodable(block.plain, console)
+        console.print(block, highlight=False, soft_wrap=isinstance(block, Text) and bool(block.no_wrap))
 
 
 def make_console() -> Console:
@@ -85,7 +60,7 @@ def make_console() -> Console:
     return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=_PIPED_COLUMNS)
 
 
-def _report(study: Study, plots: Sequence[Path], width: int) -> Iterator[Text | Table]:
+def _report(study: Study, width: int) -> Iterator[Text | Table]:
     yield Text.assemble((study.name, "bold"), f"  {' '.join(study.about.split())}")
     warmup_ms = study.window_us[0] / US_PER_MS
     after = f" after {duration(warmup_ms)} of warm-up" if warmup_ms else ""
@@ -102,10 +77,8 @@ def _report(study: Study, plots: Sequence[Path], width: int) -> Iterator[Text | 
         yield from _not_seen([kind for kind in arm["kinds"] if not kind["count"]])
     yield Text()
     yield Text(_HOW_TO_READ, "dim")
-    yield from _expectations(study.expectations)
-    yield _path(f"Files: {study.directory}")
-    for plot in plots:
-        yield _path(f"Plot:  {plot}")
+    # One line, however long, so that the path can be copied.
+    yield Text(f"Files: {study.directory}", no_wrap=True, overflow="ignore")
 
 
 def _headline(arm: dict[str, Any]) -> Text:
@@ -172,27 +145,6 @@ def _not_seen(kinds: Sequence[dict[str, Any]]) -> list[Text]:
 
 def _or_dash(value: float | None) -> str:
     return "-" if value is None else number(value)
-
-
-def _expectations(expectations: Sequence[dict[str, Any]]) -> Iterator[Text]:
-    """Say what became of what the scenario expects, in a line if all is well."""
-    broken = [each for each in expectations if not each["met"]]
-    if expectations and not broken:
-        yield Text(f"Expectations of the scenario: all {len(expectations)} met")
-    for each in broken:
-        words = f"Expectation not met in {each['arm']}: {each['expected']} {each['kind']}, seen {each['count']:,} times"
-        yield Text(words, "bold red")
-
-
-def _path(line: str) -> Text:
-    """Keep a path in one line, however long, so that it can be copied."""
-    return Text(line, no_wrap=True, overflow="ignore")
-
-
-def _print(console: Console, block: Text | Table) -> None:
-    if isinstance(block, Text):
-        block.plain = _encodable(block.plain, console)
-    console.print(block, highlight=False, crop=False)
 
 
 def _encodable(words: str, console: Console) -> str:

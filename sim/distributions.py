@@ -527,7 +527,8 @@ class Empirical(Part, Family):
 class Scipy(Part, Family):
     """Any continuous distribution of ``scipy.stats``.
 
-    What lies below 0 is cut to 0, and the mean is that of the cut distribution.
+    What lies below 0 is cut to 0, and so is a value that scipy cannot compute; the mean is that of the cut
+    distribution.
     """
 
     key: ClassVar[str] = "scipy"
@@ -539,7 +540,7 @@ class Scipy(Part, Family):
     loc: Duration = field("0s", "What is added to every value.")
 
     @cached_property
-    def _standard(self) -> Any:  # noqa: ANN401 - scipy is imported only where a scenario asks for it
+    def _standard(self) -> Any:
         from scipy import stats
 
         families = {name for name in dir(stats) if isinstance(getattr(stats, name), stats.rv_continuous)}
@@ -556,17 +557,22 @@ class Scipy(Part, Family):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        probe = self.quantile(np.linspace(0.0005, 0.9995, 1000))
-        if np.isnan(probe).any():
+        try:
+            undefined = bool(np.isnan(self._ppf(np.linspace(0.02, 0.98, 25))).any())
+        except (ArithmeticError, RuntimeError, TypeError) as error:
+            raise ValueError(f"scipy cannot compute {self.name} here ({error})") from error
+        if undefined:
             shown = ", ".join(f"{name}={value:g}" for name, value in self.args.items())
             raise ValueError(f"{self.name} is not defined for {shown}")
         return self
 
+    def _ppf(self, uniform: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            return np.asarray(self._standard.ppf(uniform), dtype=np.float64)
+
     def quantile(self, uniform: Floats) -> Floats:
         """Q(u) = max(0, loc + scale ppf(u))."""
-        with np.errstate(all="ignore"):
-            values: Floats = np.maximum(0.0, self.loc + self.scale * self._standard.ppf(uniform))
-        return values
+        return np.fmax(0.0, self.loc + self.scale * self._ppf(uniform))  # fmax: 0 for what is no number
 
     def mean_us(self) -> float:
         """Loc + scale mean; integrated numerically where the support reaches below 0."""

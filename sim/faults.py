@@ -8,17 +8,33 @@ beside the results.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sim.scenario.faults import Crash, how_many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sim.actors.worker import Worker
     from sim.kernel import Kernel
     from sim.rng import Streams
     from sim.scenario import Scenario
+
+
+class Fallible(Protocol):
+    """An actor that faults can meet."""
+
+    paused_until_us: int
+    down_until_us: int
+
+    @property
+    def now_us(self) -> int:
+        """The instant."""
+
+    def start(self) -> None:
+        """Start with nothing in memory."""
+
+    def crash(self, down_until_us: int) -> None:
+        """End every process of it."""
 
 
 class FaultWindow(NamedTuple):
@@ -64,7 +80,7 @@ def _choose(several: float, fleet: int, streams: Streams, name: str) -> list[int
     return sorted(order[: how_many(several, fleet)].tolist())
 
 
-def apply(windows: Sequence[FaultWindow], workers: Sequence[Worker], kernel: Kernel) -> None:
+def apply(windows: Sequence[FaultWindow], workers: Sequence[Fallible], kernel: Kernel) -> None:
     """Schedule the windows on the kernel."""
     for window in windows:
         worker = workers[window.worker]
@@ -75,17 +91,17 @@ def apply(windows: Sequence[FaultWindow], workers: Sequence[Worker], kernel: Ker
             kernel.call_at(window.from_us, _pause, (worker, window.to_us))
 
 
-def _crash(fault: tuple[Worker, int]) -> None:
+def _crash(fault: tuple[Fallible, int]) -> None:
     worker, until_us = fault
     worker.crash(max(worker.down_until_us, until_us))
 
 
-def _restart(worker: Worker) -> None:
+def _restart(worker: Fallible) -> None:
     # A longer crash may have begun meanwhile; its own window starts the worker again.
     if worker.now_us >= worker.down_until_us:
         worker.start()
 
 
-def _pause(fault: tuple[Worker, int]) -> None:
+def _pause(fault: tuple[Fallible, int]) -> None:
     worker, until_us = fault
     worker.paused_until_us = max(worker.paused_until_us, until_us)

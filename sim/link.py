@@ -53,7 +53,8 @@ class Client:
     """
 
     __slots__ = (
-        "fifo", "is_plain", "last_arrival_us", "last_reply_us", "loses_reply", "loses_request", "reply", "request",
+        "fifo", "is_plain", "last_arrival_us", "last_reply_us", "loses_reply", "loses_request", "reply",
+        "request",
     )  # fmt: skip
 
     def __init__(self, streams: Any, name: str, link: LinkSpec) -> None:
@@ -230,12 +231,12 @@ class Link:
         process.resume(outcome)
 
     def _slot_effect(self, origin: Server, operation: str) -> Callable[[int, int, int], None]:
-        """Carry the end (or the reclaim) of a lease to the quota's partition, at the instant it takes effect."""
+        """Carry the end (or the reclaim) of a lease to the quota's partition, when it takes effect."""
 
         def schedule(now_ms: int, quota: int, execution: int) -> None:
             change = getattr(self._servers[self.partition_of(quota)].store.quotas, operation)
-            started_us = origin.store.stamp[2]  # type: ignore[index] - the stamp that _arrive has set
-            self._kernel.call_at(started_us, lambda _: change(now_ms, quota, execution))
+            stamp: Any = origin.store.stamp  # as _arrive has set it
+            self._kernel.call_at(stamp[2], lambda _: change(now_ms, quota, execution))
 
         return schedule
 

@@ -57,16 +57,21 @@ def rules() -> Listing:
 
 
 def print_listing(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table on standard output."""
-    from rich import box
+    """Print a listing on standard output: each item with its facts below it, in the width there is."""
+    from rich.padding import Padding
     from rich.table import Table
+    from rich.text import Text
 
     from sim.console import make_console
 
-    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    make_console().print(table, markup=False, highlight=False)
+    console = make_console()
+    console.print(Text(f"{title} ({columns[0]})"), highlight=False)
+    for name, *facts in rows:
+        console.print(Text(f"\n{name}", style="bold"), highlight=False)
+        grid = Table.grid(padding=(0, 2))
+        for column, fact in zip(columns[1:], facts, strict=True):
+            grid.add_row(Text(column, style="dim"), Text(fact))
+        console.print(Padding(grid, (0, 0, 0, 2)), highlight=False)
 
 
 LISTS: Final[dict[str, Callable[[], Listing]]] = {

@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 
 from sim.analysis.frequency import count_contentions, count_met, frequency
 from sim.analysis.outcomes import outcomes, run_table
-from sim.analysis.records import TABLES, conform, frame
+from sim.analysis.records import ATTEMPTS, INTENTS, TABLES, conform, frame
 from sim.analysis.recovery import episodes, recovery
 from sim.units import US_PER_S
 
@@ -44,6 +44,14 @@ FORMAT: Final = 1
 
 _ROW_GROUP_ROWS: Final = 1 << 20
 _RECORDS: Final = ("contentions", "intents", "executions")
+
+# What the small tables are made of: the other columns of a long run would only fill memory.
+_COUNTED: Final = {
+    "contentions": ["arm", "replication", "done_us", "kind", "intent", "root", "in_window"],
+    "intents": [name for name in INTENTS.names if name not in ("execution", "cause")],
+    "executions": ["created_us", "finished_us", "outcome", "in_window"],
+    "attempts": ATTEMPTS.names,
+}
 
 
 class ResultsError(Exception):
@@ -209,7 +217,7 @@ def write_part(
         for name, table in tables.items():
             with _parquet(folder / f"{name}.parquet", table.schema) as writer:
                 writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
-        frames = {name: frame(table) for name, table in tables.items()}
+        frames = {name: frame(table.select(_COUNTED[name])) for name, table in tables.items()}
         episodes(frames["contentions"], frames["intents"]).to_parquet(folder / "episodes.parquet")
         _write_json(folder / "summary.json", _summary(run, frames, window_us, notes or {}))
     return part
@@ -338,9 +346,12 @@ def _write_tables(staging: Path, manifest: Manifest, parts: list[tuple[Path, dic
         columns=["arm", "replication", "kind", "intents_met"],
     )
     window_s = (manifest.window_us[1] - manifest.window_us[0]) / US_PER_S
-    of_all = pd.concat(
-        [pd.read_parquet(folder / "episodes.parquet") for folder, _ in parts], ignore_index=True
-    )
+    columns = ["arm", "kind", "latency_us", "end"]
+    of_runs = [
+        pq.read_table(folder / "episodes.parquet", columns=columns, read_dictionary=["arm", "kind", "end"])
+        for folder, _ in parts
+    ]
+    of_all = frame(pa.concat_tables(of_runs).unify_dictionaries())
     attempts = pd.concat([frame(pq.read_table(folder / "attempts.parquet")) for folder, _ in parts])
     tables = {
         "frequency": frequency(counts, runs, window_s, met),

@@ -156,11 +156,13 @@ _ATTEMPT = np.dtype(
 _CONTENTION = np.dtype(
     [("sent_us", "<i8"), ("arrived_us", "<i8"), ("done_us", "<i8"), ("execution", "<i8"), ("flow", "<i8"),
      ("waitpoint", "<i8"), ("intent", "<i8"), ("root", "<i8"), ("rival_age_us", "<i8"), ("actor", "<i4"),
-     ("rival_actor", "<i4"), ("nth", "<i4"), ("code", "<i2"), ("op", "u1"), ("kind", "u1"), ("rival_op", "i1"),
+     ("rival_actor", "<i4"), ("nth", "<i4"), ("code", "<i2"), ("op", "u1"), ("kind", "u1"),
+     ("rival_op", "i1"),
      ("action", "i1"), ("delay_us", "<i8")])  # fmt: skip
 _INTENT = np.dtype(
     [("intent", "<i8"), ("root", "<i8"), ("execution", "<i8"), ("start_us", "<i8"), ("end_us", "<i8"),
-     ("actor", "<i4"), ("attempts", "<i4"), ("goal", "i1"), ("resolution", "i1"), ("cause", "i1")])  # fmt: skip
+     ("actor", "<i4"), ("attempts", "<i4"), ("goal", "i1"), ("resolution", "i1"),
+     ("cause", "i1")])  # fmt: skip
 
 _pack_attempt = Struct("<5qihBB").pack
 _pack_contention = Struct("<9qiiihBBbbq").pack
@@ -190,13 +192,23 @@ class Recorder:
         Names of the actions that a policy can answer, by index.
     window_us
         Start and end of the window that tables take: [warmup, warmup + run).
+    keep_attempts
+        Keep every attempt as a row, not only their counts.
     """
 
-    def __init__(self, ops: Sequence[Op], actions: Sequence[str], window_us: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        ops: Sequence[Op],
+        actions: Sequence[str],
+        window_us: tuple[int, int],
+        *,
+        keep_attempts: bool = False,
+    ) -> None:
         self._ops = [op.name for op in ops]
         self._actions = list(actions)
         self._window_us = window_us
         self._attempts = bytearray()
+        self._kept: list[np.ndarray] | None = [] if keep_attempts else None
         self._counts: dict[tuple[str, int, int, int], list[int]] = {}
         self._contentions: list[np.ndarray] = []
         self._contention_rows = bytearray()
@@ -242,13 +254,14 @@ class Recorder:
         rows = self._attempts
         rows += _pack_attempt(
             attempt.sent_us, attempt.arrived_us, attempt.done_us, NONE if intent is None else intent.id,
-            attempt.execution, attempt.actor, number, attempt.op.index, 0 if outcome.ok else 2 if kind is None else 1,
+            attempt.execution, attempt.actor, number, attempt.op.index,
+            0 if outcome.ok else 2 if kind is None else 1,
         )  # fmt: skip
         self.attempts_made += 1
         if len(rows) >= _BLOCK_BYTES:
             self._count_attempts()
         if kind is not None:
-            self._contention(attempt, outcome, kind)
+            self._contention(attempt, outcome, kind)  # type: ignore[arg-type]  # it has a kind
 
     def _contention(self, attempt: Attempt, outcome: Refused, kind: ContentionKind) -> None:
         if len(self._contention_rows) >= _BLOCK_BYTES:
@@ -258,7 +271,8 @@ class Recorder:
         if number is None:
             number = self._contention_codes[outcome.code] = len(self._contention_codes)
         # A rival is a stamp of the link: who, which operation, when it took effect.
-        rival_actor, rival_op, rival_us = outcome.rival or (NONE, NONE, attempt.started_us - NONE)
+        rival: Any = outcome.rival
+        rival_actor, rival_op, rival_us = rival or (NONE, NONE, attempt.started_us - NONE)
         intent = attempt.intent
         intent_id, root, nth = NONE, NONE, 1
         if intent is not None:
@@ -278,6 +292,8 @@ class Recorder:
 
     def _count_attempts(self) -> None:
         rows = np.frombuffer(self._attempts, _ATTEMPT)
+        if self._kept is not None:
+            self._kept.append(rows.copy())
         start_us, end_us = self._window_us
         inside = (rows["done_us"] >= start_us) & (rows["done_us"] < end_us)
         names, kinds = np.unique([kind for _, kind in self.actors], return_inverse=True)
@@ -285,8 +301,8 @@ class Recorder:
         keys = np.ravel_multi_index((kinds[rows["actor"]], rows["op"], rows["answer"], rows["code"]), shape)
         totals, counts = np.bincount(keys), np.bincount(keys[inside], minlength=int(keys.max(initial=0)) + 1)
         for key in np.flatnonzero(totals).tolist():
-            kind, *rest = map(int, np.unravel_index(key, shape))
-            entry = self._counts.setdefault((str(names[kind]), *rest), [0, 0])
+            kind, op, answer, code = map(int, np.unravel_index(key, shape))
+            entry = self._counts.setdefault((str(names[kind]), op, answer, code), [0, 0])
             entry[0] += int(counts[key])
             entry[1] += int(totals[key])
         del rows
@@ -296,9 +312,7 @@ class Recorder:
 
     def contentions(self) -> pa.Table:
         """Give the contentions, in the order in which actors learned of them."""
-        rows = np.concatenate(
-            [*self._contentions, np.frombuffer(bytes(self._contention_rows), _CONTENTION)]
-        )
+        rows = np.concatenate([*self._contentions, np.frombuffer(bytes(self._contention_rows), _CONTENTION)])
         actors = [name for name, _ in self.actors]
         return pa.table({
             "seq": np.arange(len(rows), dtype=np.int64),
@@ -359,6 +373,22 @@ class Recorder:
             "kind": _dictionary([_kind_name(*row[1:4]) for row in rows]),
             "count": pa.array([row[4] for row in rows], pa.int64()),
             "total": pa.array([row[5] for row in rows], pa.int64()),
+        })  # fmt: skip
+
+    def attempt_rows(self) -> pa.Table:
+        """Give every attempt that was kept, in the order in which actors learned of them."""
+        self._count_attempts()
+        rows = np.concatenate([np.empty(0, _ATTEMPT), *(self._kept or [])])
+        return pa.table({
+            "sent_us": rows["sent_us"],
+            "arrived_us": _or_null(rows["arrived_us"]),
+            "done_us": rows["done_us"],
+            "actor": _names(rows["actor"], [name for name, _ in self.actors]),
+            "op": _names(rows["op"], self._ops),
+            "answer": _names(rows["answer"], ANSWERS),
+            "code": _names(rows["code"], list(self._codes)),
+            "execution": _or_null(rows["execution"]),
+            "intent": _or_null(rows["intent"]),
         })  # fmt: skip
 
     def _inside(self, at_us: np.ndarray) -> np.ndarray:

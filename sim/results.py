@@ -114,12 +114,7 @@ class Study:
         return list(self.document["expectations"] or [])
 
     @property
-    def met_expectations(self) -> bool:
-        """Whether all was as the scenario expects."""
-        return all(each["met"] for each in self.expectations)
-
-    @property
-    def faults(self) -> Any:  # noqa: ANN401 - as the run wrote it, any JSON
+    def faults(self) -> Any:
         """The faults that were drawn."""
         return self.document["faults"]
 

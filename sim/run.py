@@ -40,6 +40,8 @@ class RunResult(NamedTuple):
         From 0.
     contentions, intents, executions, attempts : pyarrow.Table
         The records; attempts are counts.
+    attempt_rows : pyarrow.Table or None
+        Every attempt, when that was asked for.
     fingerprint : str
         SHA-256 of the canonical records (contentions, intents, executions).
     faults : list of FaultWindow
@@ -54,12 +56,20 @@ class RunResult(NamedTuple):
     intents: pa.Table
     executions: pa.Table
     attempts: pa.Table
+    attempt_rows: pa.Table | None
     fingerprint: str
     faults: list[FaultWindow]
     window_us: tuple[int, int]
 
 
-def run(scenario: Scenario, arm: str, policy: PolicySpec, replication: int = 0) -> RunResult:
+def run(
+    scenario: Scenario,
+    arm: str,
+    policy: PolicySpec,
+    replication: int = 0,
+    *,
+    keep_attempts: bool = False,
+) -> RunResult:
     """Simulate one replication.
 
     Parameters
@@ -72,6 +82,8 @@ def run(scenario: Scenario, arm: str, policy: PolicySpec, replication: int = 0) 
         The retry policy of every actor.
     replication
         Which one; together with the scenario's seed it determines every random draw.
+    keep_attempts
+        Give every attempt as a row besides.
 
     Returns
     -------
@@ -85,19 +97,20 @@ def run(scenario: Scenario, arm: str, policy: PolicySpec, replication: int = 0) 
 
     kernel = Kernel()
     streams = Streams(scenario.seed, replication)
-    recorder = Recorder(OPS, [action.value for action in ACTIONS], window_us)
+    recorder = Recorder(OPS, [action.value for action in ACTIONS], window_us, keep_attempts=keep_attempts)
     ledger = ExecutionLedger()
+    spec = scenario.store
     servers = [
-        Server(Store(scenario.store.rules), scenario.store.service.sampler(streams.of(f"store/{partition}/service")))
-        for partition in range(scenario.store.partitions)
+        Server(Store(spec.rules), spec.service.sampler(streams.of(f"store/{partition}/service")))
+        for partition in range(spec.partitions)
     ]  # fmt: skip
     link = Link(kernel, servers, recorder, ledger, scenario.link)
     workload = Workload(scenario.workload, streams)
     world = World(kernel, link, recorder, workload, streams, scenario, policy)
 
-    for quota, spec in enumerate(scenario.quotas.values()):
-        store = servers[link.partition_of(quota)].store
-        store.create_quota_policy(0, quota, *quota_limits(spec))
+    for number, quota in enumerate(scenario.quotas.values()):
+        store = servers[link.partition_of(number)].store
+        store.create_quota_policy(0, number, *quota_limits(quota))
     windows = faults.draw_windows(scenario, streams)
     _start_actors(world, ledger, windows, end_of_arrivals_us)
     with _rare_collections():
@@ -114,6 +127,7 @@ def run(scenario: Scenario, arm: str, policy: PolicySpec, replication: int = 0) 
         intents=_labelled(intents, arm, replication),
         executions=_labelled(executions, arm, replication),
         attempts=_labelled(recorder.attempts(), arm, replication),
+        attempt_rows=_labelled(recorder.attempt_rows(), arm, replication) if keep_attempts else None,
         fingerprint=fingerprint([contentions, intents, executions]),
         faults=windows,
         window_us=window_us,
@@ -122,7 +136,7 @@ def run(scenario: Scenario, arm: str, policy: PolicySpec, replication: int = 0) 
 
 @contextmanager
 def _rare_collections() -> Iterator[None]:
-    """Let the collector of cycles run a hundredth as often: a run makes millions of objects and few cycles."""
+    """Let the collector of cycles run a hundredth as often: a run makes millions of objects, few cycles."""
     thresholds = gc.get_threshold()
     gc.set_threshold(thresholds[0] * 100, *thresholds[1:])
     try:

@@ -61,7 +61,7 @@ class Part(BaseModel):
     model_config = ConfigDict(**FROZEN, extra="forbid")
 
 
-def field(default: Any, says: str, **limits: Any) -> Any:  # noqa: ANN401 - typed by the field's annotation
+def field(default: Any, says: str, **limits: Any) -> Any:
     """Declare a key: its default as a scenario would write it (``...`` for none), and what it means."""
     return Field(default, description=says, **limits)
 
@@ -247,13 +247,13 @@ class OneOf:
             self._check_keys(value, classes)
             return value
 
-        def tag(value: Any) -> str:  # noqa: ANN401
+        def tag(value: Any) -> str:
             return value.key if isinstance(value, Choice) else next(iter(value))
 
-        def body(value: Any) -> object:  # noqa: ANN401
+        def body(value: Any) -> object:
             return value if isinstance(value, Choice) else next(iter(value.values()))
 
-        def write(value: Any, info: core_schema.SerializationInfo) -> dict[str, Any]:  # noqa: ANN401
+        def write(value: Any, info: core_schema.SerializationInfo) -> dict[str, Any]:
             return {value.key: value.model_dump(mode=info.mode, by_alias=True)}
 
         tagged = classes if self.shorthand is None else {**classes, SHORTHAND: classes[self.shorthand]}

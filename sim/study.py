@@ -9,7 +9,6 @@ interrupted goes on from the parts that are there.
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +20,7 @@ from sim.run import run as run_replication
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from sim.results import Study
     from sim.retry import PolicySpec

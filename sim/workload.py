@@ -92,7 +92,7 @@ class Workload:
         return _script(work_us, stream.random(), chosen.fails, chosen.delays.probability, delay_us)
 
     def arrivals_us(self, until_us: int) -> Iterator[int]:
-        """Give the instants of open arrivals (poisson, deterministic, burst) before ``until_us``, in order."""
+        """Give the instants of open arrivals before ``until_us``, in order."""
         match self.spec.arrivals:
             case Poisson(rate=rate):
                 instants = self._poisson_us(rate)

@@ -27,10 +27,10 @@ def study(tmp_path_factory):
     return write_study(tmp_path_factory.mktemp("out"), [made(0), made(1)], name="storm")
 
 
-def printed(study, width, encoding="utf-8", plots=(), **options):
+def printed(study, width, encoding="utf-8", **options):
     buffer = io.BytesIO()
     stream = io.TextIOWrapper(buffer, encoding=encoding)
-    console.show(study, plots, Console(file=stream, width=width, **options))
+    console.print_study(study, Console(file=stream, width=width, **options))
     stream.flush()
     return buffer.getvalue().decode(encoding)
 
@@ -97,11 +97,7 @@ def test_kinds_that_were_not_seen_are_named_with_their_bound(study):
 
 
 def test_the_place_of_the_files_is_one_line_that_can_be_copied(study):
-    plot = study.directory / "plots" / "a-name-that-is-longer-than-the-terminal-is-wide-by-far.png"
-    assert printed(study, 80, plots=[plot]).splitlines()[-2:] == [
-        f"Files: {study.directory}",
-        f"Plot:  {plot}",
-    ]
+    assert printed(study, 60).splitlines()[-1] == f"Files: {study.directory}"
 
 
 def test_a_pipe_gets_no_escape_codes_and_a_terminal_does(study):
@@ -122,32 +118,6 @@ def test_a_study_without_contention_is_a_short_report(tmp_path):
     assert "1 replication of 10.0 s; fingerprint" in text
     assert "documented  0 attempts, 0 refused, 0 executions completed (0 per s)" in text
     assert "Not seen (so below 0.300 per s)" in text
-
-
-def test_expectations_are_one_line_when_met_and_named_when_not(tmp_path):
-    met = {"arm": "documented", "expected": "sometimes", "kind": CONFLICT, "count": 60, "met": True}
-    broken = {"arm": "documented", "expected": "never", "kind": LONGEST, "count": 1, "met": False}
-    good = write_study(tmp_path / "good", [made(0)], expectations=[met])
-    bad = write_study(tmp_path / "bad", [made(0)], expectations=[met, broken])
-    assert "Expectations of the scenario: all 1 met" in printed(good, 100).splitlines()
-    assert (
-        f"Expectation not met in documented: never {LONGEST}, seen 1 times" in printed(bad, 120).splitlines()
-    )
-    assert (good.met_expectations, bad.met_expectations) == (True, False)
-
-
-def test_a_table_of_words_is_wrapped_and_ascii_where_it_must_be():
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    rows = [["lease_conflict", "another worker holds the lease " * 3], ["[b]", "è"]]
-    console.show_table("kinds", ["kind", "meaning"], rows, Console(file=stream, width=50))
-    stream.flush()
-    lines = stream.buffer.getvalue().decode("ascii").splitlines()
-    assert lines[0] == "kinds"
-    assert max(len(line) for line in lines) <= 50
-    assert [line.split()[0] for line in lines if line.startswith(("lease", "[b]"))] == [
-        "lease_conflict",
-        "[b]",
-    ]
 
 
 def test_a_pipe_is_a_hundred_columns_wide_unless_told(monkeypatch):

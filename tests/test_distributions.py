@@ -231,11 +231,11 @@ REFUSED = [
     ("lognormal", {"median": "2ms", "mean": "1ms"}, "the mean of a lognormal is at least its median"),
     ("lognormal", {"mean": "1ms", "p99": "1ms"}, INFEASIBLE),
     ("lognormal", {"mean": "1ms", "p99": "16ms"}, INFEASIBLE),
-    ("lognormal", {"median": "1us", "p90": "80000h"}, "sigma would be 26, outside 0 to 10"),
+    ("lognormal", {"median": "1us", "p90": "80000h"}, "sigma would be 25.98, outside 0 to 10"),
     ("lognormal", {"median": "2ms", "sigma": -1}, "sigma: -1 is too small: at least 0"),
     ("gamma", {"shape": 0, "mean": "1ms"}, "shape: 0 is too small: at least 0.01"),
     ("gamma", {"mean": "1ms", "sd": "11ms"}, "shape would be 0.008264, outside 0.01 to 1e+06"),
-    ("weibull", {"median": "1000ms", "p99": "1000001us"}, "shape would be 1.894e+06, outside 0.05 to 1000"),
+    ("weibull", {"median": "1s", "p99": "1000001us"}, "shape would be 1.894e+06, outside 0.05 to 1000"),
     ("pareto", {"alpha": 1, "mean": "1ms"}, "a pareto has a mean only where alpha is above 1"),
     ("pareto", {"alpha": float("nan"), "min": "1ms"}, "alpha: nan is not a finite number"),
     ("uniform", {"from": "5ms", "to": "1ms"}, "from is above to"),
@@ -245,11 +245,12 @@ REFUSED = [
     ("mixture", [], "at least one part needs a weight above 0"),
     ("mixture", [{"weight": 0, "of": "1ms"}], "at least one part needs a weight above 0"),
     ("mixture", [{"weight": -1, "of": "1ms"}], "0.weight: -1 is too small: at least 0"),
-    ("mixture", [{"of": {"expo": {}}}], "0.of: there is no distribution 'expo' (did you mean 'exponential'?)"),
+    ("mixture", [{"of": {"expo": 1}}], "0.of: there is no distribution 'expo' (did you mean 'exponential'?)"),
     ("scipy", {"name": "burr13"}, "scale: this key is required"),
     ("scipy", {"name": "burr13", "scale": "1ms"},
      "scipy.stats has no continuous distribution 'burr13' (did you mean 'burr12'?)"),
-    ("scipy", {"name": "os", "scale": "1ms"}, f"scipy.stats has no continuous distribution 'os' ({NOT_SCIPY})"),
+    ("scipy", {"name": "os", "scale": "1s"},
+     f"scipy.stats has no continuous distribution 'os' ({NOT_SCIPY})"),
     ("scipy", {"name": "bernoulli", "args": {"p": 0.5}, "scale": "1ms"},
      f"scipy.stats has no continuous distribution 'bernoulli' ({NOT_SCIPY})"),
     ("scipy", {"name": "burr12", "args": {"c": 2}, "scale": "1ms"}, "burr12 takes c, d, not c"),
@@ -413,7 +414,8 @@ def test_the_catalogue_has_an_example_and_a_formula_of_each(measured):
 def test_scipy_is_imported_only_where_a_scenario_asks_for_it():
     code = (
         "import sys; from pydantic import TypeAdapter; from sim.distributions import Distribution\n"
-        "TypeAdapter(Distribution).validate_python({'lognormal': {'median': '2ms', 'p99': '9ms'}}).mean_us()\n"
+        "read = TypeAdapter(Distribution).validate_python\n"
+        "read({'lognormal': {'median': '2ms', 'p99': '9ms'}}).mean_us()\n"
         "assert not [name for name in sys.modules if name.split('.')[0] == 'scipy']"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -35,7 +35,8 @@ def test_a_contention_carries_intent_rival_and_decision(recorder):
             "actor_kind": "worker", "op": "claim_execution", "code": "execution_not_leaseable",
             "kind": "execution_not_leaseable", "execution": 7, "flow": None, "waitpoint": None,
             "intent": 0, "root": 0, "nth": 1, "action": "new_grant", "delay_us": 2500,
-            "rival_actor": "worker/0", "rival_op": "claim_execution", "rival_age_us": 112 - 95, "in_window": True,
+            "rival_actor": "worker/0", "rival_op": "claim_execution", "rival_age_us": 112 - 95,
+            "in_window": True,
         }
     ]  # fmt: skip
 
@@ -43,13 +44,19 @@ def test_a_contention_carries_intent_rival_and_decision(recorder):
 def test_a_contention_without_rival_or_decision_has_nulls_there(recorder):
     recorder.attempt(attempt(CLAIM, 0, None, 10, 30), Refused("claim_execution", "lease_conflict"))
     row = recorder.contentions().to_pylist()[0]
-    assert [row[name] for name in ("intent", "root", "action", "delay_us", "rival_actor", "rival_age_us")] == [None] * 6
+    assert [
+        row[name] for name in ("intent", "root", "action", "delay_us", "rival_actor", "rival_age_us")
+    ] == [None] * 6
     assert (row["nth"], row["in_window"]) == (1, False)
 
 
 def test_refusals_of_an_intent_are_numbered_and_unknown_is_none(recorder):
     intent = recorder.begin("acquire", actor=0, start_us=0)
-    for outcome in (Refused("claim_execution", "lease_conflict"), UNKNOWN, Refused("claim_execution", "lease_conflict")):
+    for outcome in (
+        Refused("claim_execution", "lease_conflict"),
+        UNKNOWN,
+        Refused("claim_execution", "lease_conflict"),
+    ):
         recorder.attempt(attempt(CLAIM, 0, intent, 100, 150), outcome)
     assert recorder.contentions().column("nth").to_pylist() == [1, 2]
 
@@ -84,8 +91,8 @@ def test_intents_stand_in_the_order_of_their_beginning(recorder):
     dispatch = recorder.begin("dispatch", actor=1, start_us=120, execution=3, root=acquire.id)
     recorder.end(dispatch, 140, "relayed")
     recorder.end(acquire, 210, "abandoned", "policy")
-    rows = recorder.intents().to_pylist()
-    assert [(r["intent"], r["root"], r["goal"], r["execution"], r["start_us"], r["end_us"], r["resolution"], r["cause"]) for r in rows] == [
+    names = ("intent", "root", "goal", "execution", "start_us", "end_us", "resolution", "cause")
+    assert [tuple(row[name] for name in names) for row in recorder.intents().to_pylist()] == [
         (0, 0, "acquire", None, 100, 210, "abandoned", "policy"),
         (1, 0, "dispatch", 3, 120, 140, "relayed", None),
     ]  # fmt: skip

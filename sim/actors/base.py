@@ -136,8 +136,8 @@ class Actor:
         intent.failures += 1
         now_us = self.world.kernel._now
         refusal = Refusal(
-            outcome.kind, outcome.code, op.name, intent.goal, intent.failures, now_us - intent.start_us, now_us,
-            outcome.retry_after_ms, intent.memory,
+            outcome.kind, outcome.code, op.name, intent.goal, intent.failures, now_us - intent.start_us,
+            now_us, outcome.retry_after_ms, intent.memory,
         )  # fmt: skip
         decision = self.policy.decide(refusal)
         intent.memory = refusal.memory
@@ -158,7 +158,7 @@ class Actor:
             )
         )
 
-    def _paced_send(self, process: Process, *attempt: Any) -> None:  # noqa: ANN401 - what Link.send takes
+    def _paced_send(self, process: Process, *attempt: Any) -> None:
         """Send when the policy lets it; an attempt that it rejects is never sent."""
         kernel = self.world.kernel
         wait_us = self.policy.before_send(kernel._now)  # type: ignore[attr-defined]

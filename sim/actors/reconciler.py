@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from sim.actors.base import Story, World
     from sim.actors.worker import Slot
     from sim.kernel import Process
-    from sim.record import Intent, Op, Unknown
-    from sim.store.outcome import Ok, Refused
+    from sim.record import Intent, Op
+    from sim.store.outcome import Ok
 
     Sweep = Callable[[Process, int], Story]
 
@@ -141,7 +141,9 @@ class Reconciler(Actor):
         """
         reason, index = "waiting_for_quota", "blocked_by_quota"
         for lane in self.world.lanes:
-            blocked = yield from self._due(process, _READ_BLOCKED, partition, (lane, index, 2 * self._spec.batch))
+            blocked = yield from self._due(
+                process, _READ_BLOCKED, partition, (lane, index, 2 * self._spec.batch)
+            )
             for execution in blocked:
                 yield from self._repair(process, _UNBLOCK, partition, execution, (execution, reason))
 
@@ -150,7 +152,9 @@ class Reconciler(Actor):
         for quota, spec in enumerate(self.world.scenario.quotas.values()):
             if self.world.link.partition_of(quota) == partition and spec.concurrency:
                 intent = self.begin("repair")
-                if (yield from self._attempt(process, intent, _RECONCILE_QUOTA, partition, (quota,))) is not None:
+                if (
+                    yield from self._attempt(process, intent, _RECONCILE_QUOTA, partition, (quota,))
+                ) is not None:
                     self.end(intent, "recovered")
 
     def _repair(
@@ -167,9 +171,10 @@ class Reconciler(Actor):
         """Carry out one step of a repair: its outcome, or None when the repair has ended without it."""
         while True:
             self.send(process, op, partition, arguments, intent, intent.execution)
-            outcome = yield
+            outcome: Any = yield
             if outcome.ok:
-                return outcome  # type: ignore[return-value]
+                done: Ok = outcome
+                return done
             decision = self.decide(intent, op, outcome)
             if decision.action is not Action.RETRY:
                 if decision.action is Action.SKIP:

@@ -171,9 +171,7 @@ class Scheduler(Actor):
             if decision.action is not Action.RETRY:
                 return False if decision.action is Action.GIVE_UP else None
 
-    def _admit(
-        self, execution: int, intent: Intent, process: Process
-    ) -> Generator[None, Any, Admission]:
+    def _admit(self, execution: int, intent: Intent, process: Process) -> Generator[None, Any, Admission]:
         """Ask the quota of a candidate's class, if it has one."""
         quota = self._quota(execution)
         if quota is None:
@@ -187,14 +185,12 @@ class Scheduler(Actor):
             return Admission(admitted=outcome.code == "ADMITTED")
         if outcome is UNKNOWN or self.world.scenario.store.rules.admission_denied == "refused":
             return Admission(outcome)
-        arguments = (execution, "waiting_for_quota")
-        self.send(process, _BLOCK, link.partition_of(execution), arguments, intent, execution)
+        block = (execution, "waiting_for_quota")
+        self.send(process, _BLOCK, link.partition_of(execution), block, intent, execution)
         yield
         return Admission(outcome, blocked=True)
 
-    def _release(
-        self, execution: int, admission: Admission, intent: Intent, process: Process
-    ) -> Story:
+    def _release(self, execution: int, admission: Admission, intent: Intent, process: Process) -> Story:
         """Give back what was admitted for a grant that was refused."""
         anybodys = self.world.scenario.store.rules.admission_release == "any_refused_grant"
         quota = self._quota(execution)

@@ -12,6 +12,7 @@ completion is then refused, as in real life.
 
 from __future__ import annotations
 
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,7 +20,6 @@ from sim.actors.base import ISSUE_CLAIM_GRANT, READ_ELIGIBLE, Actor
 from sim.actors.scheduler import NOTHING_ELIGIBLE, Reply, Request
 from sim.kernel import Process
 from sim.link import OP
-from sim.record import NONE, UNKNOWN
 from sim.retry import Action
 from sim.scenario.workload import FixedBackoff
 from sim.units import US_PER_MS
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sim.actors.scheduler import Scheduler
     from sim.record import Intent, Op, Unknown
     from sim.scenario.workload import WorkClass
-    from sim.store.outcome import Ok, Refused
+    from sim.store.outcome import Refused
     from sim.workload import Script
 
 _CLAIM: Final = OP["claim_execution"]
@@ -49,6 +49,15 @@ _SCAN_CHUNK: Final = 32
 # What a fenced operation says once the lease is no longer this worker's.
 _LEASE_LOST: Final = frozenset({"execution_not_active", "stale_lease", "lease_expired", "lease_revoked"})
 _LOST: Final = object()
+
+
+class _Again(Enum):
+    """What a step of acquiring gives instead of a lease when the policy says to go on."""
+
+    AGAIN = "again"
+
+
+_AGAIN: Final = _Again.AGAIN
 
 
 class HandOut(NamedTuple):
@@ -194,7 +203,7 @@ class Worker(Actor):
                 claimed = yield from self._claim(op, reply.execution, intent, process)
             else:
                 claimed = yield from self._wait_for_work(slot, reply.refusal, intent, process)
-            if claimed is not Action.RETRY:
+            if claimed is not _AGAIN:
                 return claimed
 
     def _acquire_direct(
@@ -212,7 +221,7 @@ class Worker(Actor):
             self._scan_start = (start + _SCAN_CHUNK) % total
             end = start + min(_SCAN_CHUNK, total)
             found = False
-            claimed: Lease | Action | None = Action.RETRY
+            claimed: Lease | _Again | None = _AGAIN
             for step in range(start, end):
                 last = step == end - 1 and not found
                 self.send(process, READ_ELIGIBLE, step % total, (lane, 1, capabilities, last), intent)
@@ -242,11 +251,11 @@ class Worker(Actor):
                     claimed = yield from self._claim(op, execution, intent, process)
                     break
                 if action is not Action.SKIP:
-                    claimed = None if action is Action.GIVE_UP else Action.RETRY
+                    claimed = None if action is Action.GIVE_UP else _AGAIN
                     break
             else:
                 claimed = yield from self._wait_for_work(slot, NOTHING_ELIGIBLE, intent, process)
-            if claimed is not Action.RETRY:
+            if claimed is not _AGAIN:
                 return claimed
 
     def _ask(self, slot: Slot, intent: Intent) -> Generator[None, Any, Reply]:
@@ -262,7 +271,7 @@ class Worker(Actor):
 
     def _wait_for_work(
         self, slot: Slot, refusal: Refused | Unknown, intent: Intent, process: Process
-    ) -> Generator[None, Any, Lease | Action | None]:
+    ) -> Generator[None, Any, Lease | _Again | None]:
         """Wait as the policy says after finding nothing; a hand-out may end the wait.
 
         A scan of one's own that came to nothing was taken down with its last read, so was a scheduler's.
@@ -279,13 +288,13 @@ class Worker(Actor):
         hand_out: HandOut | None = yield
         slot.idle = False
         if hand_out is None:
-            return Action.RETRY
+            return _AGAIN
         return (yield from self._claim(_RECLAIM, hand_out.execution, intent, process))
 
     def _claim(
         self, op: Op, execution: int, intent: Intent, process: Process
-    ) -> Generator[None, Any, Lease | Action | None]:
-        """Turn a grant into a lease: the lease, None to give up, or RETRY to look for another grant."""
+    ) -> Generator[None, Any, Lease | _Again | None]:
+        """Turn a grant into a lease: the lease, None to give up, or AGAIN to look for another grant."""
         lease_id, attempt_id = next(self.world.ids), next(self.world.ids)
         partition = self.world.link.partition_of(execution)
         while True:
@@ -310,11 +319,11 @@ class Worker(Actor):
                     told = yield
                     if told.ok and told.values["current_lease_id"] == lease_id:
                         return self._leased(execution, _as_claimed(told.values), intent, process)
-                    return Action.RETRY
+                    return _AGAIN
                 case Action.GIVE_UP:
                     return None
                 case _:
-                    return Action.RETRY
+                    return _AGAIN
 
     def _leased(self, execution: int, values: Any, intent: Intent, process: Process) -> Lease:
         intent.execution = execution
@@ -379,33 +388,10 @@ class Worker(Actor):
 
     def _renew(self, lease: Lease, process: Process) -> Story:
         """Renew a lease at every tick until it ends or is lost."""
-        arguments = (
-            lease.execution, lease.attempt_index, lease.attempt_id, lease.lease_id, lease.epoch,
-            self._lease_ttl_ms,
-        )  # fmt: skip
-        partition = self.world.link.partition_of(lease.execution)
-        while True:
+        while not lease.ended:
             tick_us = self.now_us
-            intent = self.begin("hold", lease.execution)
-            while True:
-                self.send(process, _RENEW, partition, arguments, intent, lease.execution)
-                outcome = yield
-                decision = None if outcome.ok else self.decide(intent, _RENEW, outcome)
-                if lease.ended or decision is None or decision.action is not Action.RETRY:
-                    break
-                process.sleep(decision.delay_us)
-                yield
-                if lease.ended:
-                    break
-            if outcome.ok:
-                self.end(intent, "recovered")
-            elif lease.ended:
-                self.end(intent, "satisfied")
-            else:
-                self.end(intent, "abandoned", "superseded" if outcome.code in _LEASE_LOST else "policy")
-            if lease.ended:
-                return
-            if not outcome.ok and outcome.code in _LEASE_LOST:
+            outcome = yield from self._hold(lease, process)
+            if outcome.code in _LEASE_LOST:
                 if self._spec.stop_on_lost_lease and lease.working:
                     lease.process.interrupt(_LOST)
                 return
@@ -413,8 +399,33 @@ class Worker(Actor):
             overrun = (self.now_us - tick_us) // self._renew_every_us
             process.sleep(tick_us + (overrun + 1) * self._renew_every_us - self.now_us)
             yield
-            if lease.ended:
-                return
+
+    def _hold(self, lease: Lease, process: Process) -> Generator[None, Any, Any]:
+        """Renew a lease once, as often as the policy has it tried."""
+        arguments = (
+            lease.execution, lease.attempt_index, lease.attempt_id, lease.lease_id, lease.epoch,
+            self._lease_ttl_ms,
+        )  # fmt: skip
+        partition = self.world.link.partition_of(lease.execution)
+        intent = self.begin("hold", lease.execution)
+        again = True
+        while again:
+            self.send(process, _RENEW, partition, arguments, intent, lease.execution)
+            outcome = yield
+            again = False
+            if not outcome.ok:
+                decision = self.decide(intent, _RENEW, outcome)
+                if decision.action is Action.RETRY and not lease.ended:
+                    process.sleep(decision.delay_us)
+                    yield
+                    again = not lease.ended
+        if outcome.ok:
+            self.end(intent, "recovered")
+        elif lease.ended:
+            self.end(intent, "satisfied")
+        else:
+            self.end(intent, "abandoned", "superseded" if outcome.code in _LEASE_LOST else "policy")
+        return outcome
 
 
 def _as_claimed(described: Any) -> dict[str, Any]:

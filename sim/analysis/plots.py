@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
 from sim.analysis.frequency import KIND_NAMES
-from sim.analysis.recovery import OK
+from sim.analysis.recovery import ENDS, OK
 from sim.analysis.text import duration, number
 from sim.contention import ContentionKind
 from sim.units import US_PER_MS, US_PER_S
@@ -111,9 +111,10 @@ def frequency_bars(study: Drawable, ax: Axes | None = None) -> Axes:
 def recovery_histogram(study: Drawable, kind: str, ax: Axes | None = None) -> Axes:
     """Draw how long recovery from one kind takes, as counts over a logarithmic axis of time.
 
-    Bars are the recovered episodes; the title tells how many were still open, satisfied by another or
-    abandoned. Lines mark the median and the 90th percentile of the Kaplan-Meier curve, which accounts for
-    the open ones.
+    Bars are the recovered episodes, but for those that recovered in the same instant, which have no place on
+    such an axis; the title counts them, and how many were still open, satisfied by another or abandoned.
+    Lines mark the median and the 90th percentile of the Kaplan-Meier curve, which accounts for the open
+    ones.
 
     Parameters
     ----------
@@ -147,12 +148,12 @@ def recovery_histograms(study: Drawable, kinds: Sequence[str] | None = None) -> 
     study
         What to draw.
     kinds
-        Which kinds; by default all. Those from which nothing recovered are named below the panels instead.
+        Which kinds; by default all. Those that would leave their panel empty are named below instead.
 
     Returns
     -------
     list of matplotlib.axes.Axes
-        A panel a kind, in the order of every table; empty where nothing recovered.
+        A panel a kind, in the order of every table; none where there is nothing to draw.
     """
     with mpl.rc_context(_STYLE):
         return _recovery_figure(study, kinds).axes
@@ -195,7 +196,7 @@ def _figure(study: Drawable, subject: str, height_in: float) -> Figure:
     figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained")
     runs = "1 replication" if study.replications == 1 else f"{study.replications} replications"
     arms = f"{'arm' if len(study.arms) == 1 else 'arms'} {', '.join(study.arms)}"
-    window = f"{runs} of {duration(study.window_s * 1000)} of simulated time after the warm-up"
+    window = f"{runs} of {duration(study.window_s * 1000)} of simulated time"
     figure.suptitle(f"{study.name}: {subject}\n{arms}; {window}", x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -208,15 +209,15 @@ def _frequency_figure(study: Drawable) -> Figure:
 def _recovery_figure(study: Drawable, kinds: Sequence[str] | None) -> Figure:
     episodes, recovery = study.episodes(), study.recovery()
     wanted = [kind for kind in KIND_NAMES if kinds is None or kind in kinds]
-    recovered = set(episodes.loc[episodes["end"] == "recovered", "kind"])
-    shown = [kind for kind in wanted if kind in recovered]
+    drawable = set(_later(episodes)["kind"])
+    shown = [kind for kind in wanted if kind in drawable]
     rows = math.ceil(len(shown) / _COLUMNS)
     figure = _figure(study, _RECOVERY_TITLE, 1.4 + rows * (1.0 + 0.8 * len(study.arms)))
     bins = _bins(episodes.loc[episodes["kind"].isin(shown)])
     for place, kind in enumerate(shown):
         ax = figure.add_subplot(rows, _COLUMNS, place + 1)
         _draw_histogram(ax, episodes.loc[episodes["kind"] == kind], recovery, kind, study.arms, bins)
-    words = _without_recovery(recovery, [kind for kind in wanted if kind not in recovered])
+    words = _not_drawn(recovery, [kind for kind in wanted if kind not in drawable])
     if shown:
         figure.supylabel("recovered episodes", fontsize=9)
         words.insert(0, _RECOVERY_AXIS)
@@ -224,17 +225,20 @@ def _recovery_figure(study: Drawable, kinds: Sequence[str] | None) -> Figure:
     return figure
 
 
-def _without_recovery(recovery: pd.DataFrame, kinds: Sequence[str]) -> list[str]:
-    """Say in words what became of the kinds that were met and never recovered from."""
-    ends = (
-        recovery.loc[recovery["kind"].isin(kinds)].groupby("kind")[["satisfied", "abandoned", "open"]].sum()
-    )
+def _not_drawn(recovery: pd.DataFrame, kinds: Sequence[str]) -> list[str]:
+    """Say in words what became of the kinds that were met and recovered from at once or never."""
+    totals = recovery.groupby("kind")[list(ENDS)].sum().rename(columns={"recovered": "recovered at once"})
     lines = []
     for kind in kinds:
-        counts = [f"{count:,} {end}" for end, count in ends.loc[kind].items() if count]
+        counts = [f"{count:,} {end}" for end, count in totals.loc[kind].items() if count]
         if counts:
-            lines.append(f"nothing recovered from {kind}: {', '.join(counts)}")
+            lines.append(f"not drawn: {kind}, {', '.join(counts)}")
     return lines
+
+
+def _later(episodes: pd.DataFrame) -> pd.DataFrame:
+    """Give the episodes that have a place on a logarithmic axis: recovered, and not in the same instant."""
+    return episodes.loc[(episodes["end"] == "recovered") & (episodes["latency_us"] > 0)]
 
 
 # --- frequency -------------------------------------------------------------------------------------
@@ -324,9 +328,8 @@ def _draw_histogram(
     bins: NDArray[np.float64],
 ) -> None:
     """Draw one kind: a band an arm, one above the other, all on the same scales."""
-    recovered = episodes.loc[episodes["end"] == "recovered"]
-    latencies = [recovered.loc[recovered["arm"] == arm, "latency_us"].to_numpy() for arm in arms]
-    counts = [np.histogram(np.maximum(latency, bins[0]), bins)[0] for latency in latencies]
+    later = _later(episodes)
+    counts = [np.histogram(later.loc[later["arm"] == arm, "latency_us"], bins)[0] for arm in arms]
     tallest = max(1, *(int(count.max()) for count in counts))
     band = _BAND * tallest
     rows = {row["arm"]: row for row in recovery.loc[recovery["kind"] == kind].to_dict("records")}
@@ -339,31 +342,33 @@ def _draw_histogram(
     _time_axis(ax, bins)
     _count_axis(ax, tallest, band, len(arms))
     _plain_frame(ax)
-    _panel_title(ax, kind, [rows[arm] for arm in arms])
+    _panel_title(ax, kind, [rows[arm] for arm in arms], len(later))
 
 
 def _mark_quantiles(ax: Axes, row: dict[Any, Any], floor: float, tallest: float, arm: str) -> None:
     """Draw a line at each quantile of an arm, and write them above its histogram."""
     words = [arm] if arm else []
-    if row["episodes"] == 0:
-        words.append("never met")
-    for name, dash in _MARKS.items() if row["episodes"] else ():
-        status = row[f"{name}_status"]
-        words.append(f"{name} {duration(row[name]) if status == OK else status}")
-        if status == OK:
-            at_us, top = row[name] * US_PER_MS, floor + tallest
-            ax.vlines(at_us, floor, top, color="white", linewidth=2.4)
-            ax.vlines(at_us, floor, top, color=_INK, linewidth=1.2, linestyle=dash)
+    if row["recovered"] + row["open"] == 0:
+        words.append("none recovered" if row["episodes"] else "never met")
+    else:
+        for name, dash in _MARKS.items():
+            status = row[f"{name}_status"]
+            words.append(f"{name} {duration(row[name]) if status == OK else status}")
+            if status == OK and row[name] > 0:
+                at_us, top = row[name] * US_PER_MS, floor + tallest
+                ax.vlines(at_us, floor, top, color="white", linewidth=2.4)
+                ax.vlines(at_us, floor, top, color=_INK, linewidth=1.2, linestyle=dash)
     ax.text(
         1, floor + 0.94 * _BAND * tallest, "   ".join(words),
         transform=ax.get_yaxis_transform(), ha="right", va="top", fontsize=_SMALL, in_layout=False,
     )  # fmt: skip
 
 
-def _panel_title(ax: Axes, kind: str, rows: list[dict[Any, Any]]) -> None:
+def _panel_title(ax: Axes, kind: str, rows: list[dict[Any, Any]], drawn: int) -> None:
     """Name the kind and, below it, how many episodes of all arms ended how."""
-    ends = {end: sum(row[end] for row in rows) for end in ("recovered", "open", "satisfied", "abandoned")}
-    in_curve = f"{ends['recovered']:,} recovered, {ends['open']:,} still open"
+    ends = {end: sum(row[end] for row in rows) for end in ENDS}
+    at_once = f" ({ends['recovered'] - drawn:,} at once)" if ends["recovered"] > drawn else ""
+    in_curve = f"{ends['recovered']:,} recovered{at_once}, {ends['open']:,} still open"
     beside = f"{ends['satisfied']:,} satisfied by another, {ends['abandoned']:,} abandoned"
     ax.set_title(f"{kind}\n\n", loc="left", fontsize=9, fontweight="bold", pad=3)
     below = ax.annotate(
@@ -407,9 +412,7 @@ def _count_axis(ax: Axes, tallest: int, band: float, bands: int) -> None:
 
 def _bins(episodes: pd.DataFrame) -> NDArray[np.float64]:
     """Give logarithmic bins over all that recovered, a decade at least, some of their edges powers of ten."""
-    latency = np.maximum(
-        episodes.loc[episodes["end"] == "recovered", "latency_us"].to_numpy(dtype=float), 1.0
-    )
+    latency = _later(episodes)["latency_us"].to_numpy(dtype=float)
     first, last = 0, _BINS_PER_DECADE
     if latency.size:
         first = math.floor(math.log10(latency.min()) * _BINS_PER_DECADE)

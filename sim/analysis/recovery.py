@@ -98,7 +98,7 @@ def recovery(table: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
         milliseconds (NaN unless shown) and ``p50_status``, ..., one of ``ok``, ``too few``, ``not reached``,
         ``none``.
     """
-    groups = dict(list(table.groupby(["arm", "kind"])))
+    groups = dict(list(table.groupby(["arm", "kind"], observed=True)))
     rows = [
         {"arm": arm, "kind": kind} | _summary(groups.get((arm, kind))) for arm in arms for kind in KIND_NAMES
     ]
@@ -138,7 +138,7 @@ def recovery_intervals(
         ``arm, kind, p50_low, p50_high, p90_low, ...`` in milliseconds. NaN where the quantile itself is not
         shown, for a single replication, and for an end that the drawn curves do not reach.
     """
-    groups = dict(list(table.groupby(["arm", "kind"])))
+    groups = dict(list(table.groupby(["arm", "kind"], observed=True)))
     rows = []
     for arm, of_arm in runs.groupby("arm", sort=False):
         replications = of_arm["replication"].to_numpy()

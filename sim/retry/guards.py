@@ -52,14 +52,14 @@ class Guard:
         """Say how long an attempt must wait before it is sent, or :data:`~sim.retry.policy.REJECT`."""
         return 0
 
-    def observe(self, observed: Observed, retried: bool) -> None:  # noqa: ARG002
+    def observe(self, observed: Observed, retried: bool) -> None:
         """Take note of an answer; ``retried`` says that the attempt was a retry."""
 
     def may_retry(self, refusal: Refusal) -> bool:  # noqa: ARG002
         """Say whether a retry may be made, and pay for it."""
         return True
 
-    def dropped(self, memory: dict[str, Any]) -> None:  # noqa: ARG002
+    def dropped(self, memory: dict[str, Any]) -> None:
         """Take note that a retry which was paid for will never be answered."""
 
 

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from sim.retry.policy import Refusal, Wait
 
 
+_BEYOND_EVERY_CAP = 64
+"""From this retry on, a microsecond that doubled each time has become more than ten years."""
+
+
 class TenacityRandom(Backoff):
     """A wait drawn from a fixed range.
 
@@ -341,8 +345,10 @@ class PollyV2(Backoff):
         scale = self.median_first / 1.4
 
         def wait(refusal: Refusal) -> int:
+            if refusal.nth > _BEYOND_EVERY_CAP:
+                return cap if scale else 0
             memory = refusal.remembered()
-            t = min(refusal.nth - 1, 100) + uniform()
+            t = refusal.nth - 1 + uniform()
             value = 2.0**t * math.tanh(math.sqrt(4 * t))
             delay = (value - memory.get(slot, 0.0)) * scale
             memory[slot] = value

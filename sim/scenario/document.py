@@ -122,11 +122,11 @@ class _Reader:
             raise DocumentError(_line(extra), "a second document begins here; a scenario is one document")
         return Document(value, self._lines)
 
-    def _value(self, event: Event, path: Path, depth: int) -> Any:  # noqa: ANN401
+    def _value(self, event: Event, path: Path, depth: int) -> Any:
         line = _line(event)
         self._lines.setdefault(path, line)
         self._count(1, line)
-        if depth > MAX_DEPTH:
+        if depth >= MAX_DEPTH:
             raise DocumentError(line, f"nested more than {MAX_DEPTH} deep")
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, path)
@@ -141,7 +141,7 @@ class _Reader:
             self._anchor(event, path, value)
         return value
 
-    def _anchor(self, event: Event, path: Path, value: Any) -> None:  # noqa: ANN401
+    def _anchor(self, event: Event, path: Path, value: Any) -> None:
         if len(self._anchors) == MAX_ANCHORS:
             raise DocumentError(_line(event), f"more than {MAX_ANCHORS} anchors")
         below = {each[len(path) :]: at for each, at in self._lines.items() if each[: len(path)] == path}
@@ -170,7 +170,7 @@ class _Reader:
             items.append(self._value(event, (*path, len(items)), depth + 1))
         return items
 
-    def _alias(self, event: Event, path: Path) -> Any:  # noqa: ANN401
+    def _alias(self, event: Event, path: Path) -> Any:
         if event.anchor not in self._anchors:
             raise DocumentError(_line(event), f"*{event.anchor} names nothing that was anchored before")
         value, below = self._anchors[event.anchor]

@@ -74,17 +74,17 @@ def legal_keys(model: type[BaseModel], path: Path = ()) -> list[str]:
     return list(dict.fromkeys(key for place in places for key in _keys(place)))
 
 
-def _keys(place: Any) -> Iterable[str]:  # noqa: ANN401
+def _keys(place: Any) -> Iterable[str]:
     return place if isinstance(place, dict) else _fields(place)
 
 
-def _fields(place: Any) -> dict[str, Any]:  # noqa: ANN401
+def _fields(place: Any) -> dict[str, Any]:
     if not (isinstance(place, type) and issubclass(place, BaseModel)):
         return {}
     return {field.alias or name: field.annotation for name, field in place.model_fields.items()}
 
 
-def _below(place: Any, step: str | int) -> list[Any]:  # noqa: ANN401
+def _below(place: Any, step: str | int) -> list[Any]:
     """Give what may stand one step below a place."""
     if isinstance(place, dict):
         return _places(place.get(step))
@@ -92,7 +92,7 @@ def _below(place: Any, step: str | int) -> list[Any]:  # noqa: ANN401
     return _places(held[-1] if held else _fields(place).get(str(step)))
 
 
-def _places(annotation: Any) -> list[Any]:  # noqa: ANN401
+def _places(annotation: Any) -> list[Any]:
     """Take an annotation apart: into models, choices by key (a dict), and lists and mappings."""
     arguments = get_args(annotation)
     if isinstance(annotation, TypeAliasType):

@@ -87,6 +87,12 @@ class Quota(Part):
         "dispatch", "When an execution is admitted: before a scheduler grants it."
     )
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.rate is None and self.concurrency is None:
+            raise ValueError("give rate or concurrency; a quota without both limits nothing")
+        return self
+
     def covers(self, work_class: str) -> bool:
         """Say whether executions of a class need an admission of this quota."""
         return not self.classes or work_class in self.classes

@@ -10,8 +10,8 @@ from sim.schema import suggest
 from sim.units import quoted
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
-_FOLDERS: Final = (_PACKAGE.parent / "scenarios", _PACKAGE / "_scenarios")
-"""Beside the package in a checkout; inside it in a wheel."""
+_FOLDERS: Final = (_PACKAGE / "_scenarios", _PACKAGE.parent / "scenarios")
+"""Inside the package in a wheel, beside it in a checkout."""
 
 STARTER: Final = Path(__file__).with_name("starter.yaml")
 

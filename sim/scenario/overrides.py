@@ -40,7 +40,7 @@ def parse(text: str) -> Override:
     return Override(tuple(steps), value)
 
 
-def apply(value: Any, overrides: Iterable[Override]) -> tuple[Any, list[Path]]:  # noqa: ANN401
+def apply(value: Any, overrides: Iterable[Override]) -> tuple[Any, list[Path]]:
     """Give a copy of a document's value with overrides carried out in their order.
 
     Returns
@@ -60,7 +60,7 @@ def apply(value: Any, overrides: Iterable[Override]) -> tuple[Any, list[Path]]: 
     return value, paths
 
 
-def _replaced(value: Any, override: Override, depth: int) -> tuple[Any, Path]:  # noqa: ANN401
+def _replaced(value: Any, override: Override, depth: int) -> tuple[Any, Path]:
     if depth == len(override.path):
         return override.value, ()
     step = override.path[depth]

@@ -29,7 +29,7 @@ def _parse(value: object, arm: str | None = None) -> PolicySpec:
         raise refusal([(path, error.message)]) from None
 
 
-def _parse_arms(value: Any) -> Any:  # noqa: ANN401 - what is no mapping is refused by the field's own type
+def _parse_arms(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {name: _parse(policy, name) for name, policy in value.items()}

@@ -7,7 +7,20 @@ from typing import Annotated, ClassVar, Final, Self
 from pydantic import Field, model_validator
 
 from sim.distributions import Distribution
-from sim.schema import Choice, Count, Duration, Interval, Name, OneOf, Part, Rate, Share, StoreInterval, field
+from sim.schema import (
+    Choice,
+    Count,
+    Duration,
+    Interval,
+    Name,
+    OneOf,
+    Part,
+    Rate,
+    Share,
+    StoreInterval,
+    field,
+    refusal,
+)
 from sim.units import US_PER_S
 
 MAX_PRIORITY: Final = 9_000
@@ -135,5 +148,5 @@ class Workload(Part):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not any(each.weight for each in self.classes.values()):
-            raise ValueError("at least one class needs a weight above 0")
+            raise refusal([(("classes",), "at least one class needs a weight above 0")])
         return self

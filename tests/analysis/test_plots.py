@@ -135,7 +135,7 @@ def test_there_is_a_panel_for_each_kind_that_recovered(study):
     """The expired grants were abandoned: they are named below the panels instead of in an empty one."""
     panels = plots.recovery_histograms(study)
     assert [ax._left_title.get_text().strip() for ax in panels] == [CONFLICT, EMPTY]
-    assert f"nothing recovered from {EXPIRED}: 2 abandoned" in panels[0].figure.get_supxlabel()
+    assert f"not drawn: {EXPIRED}, 2 abandoned" in panels[0].figure.get_supxlabel()
     assert GONE not in panels[0].figure.get_supxlabel()
 
 
@@ -153,6 +153,20 @@ def test_the_bars_add_up_to_the_recovered(study):
     assert ax.get_xscale() == "log"
     assert edges[0] <= 1 * MS
     assert edges[-1] >= 60 * MS
+
+
+def test_recoveries_in_the_same_instant_are_counted_and_not_drawn(tmp_path):
+    """A refusal can be the confirmation itself; a logarithmic axis has no place for a wait of nothing."""
+    build = Builder()
+    for kind, latencies_us in ((CONFLICT, [0] * 7 + [50, 60, 70, 80]), (GONE, [0] * 12)):
+        for latency_us in latencies_us:
+            build.contention(kind, S, build.intent(S, S + latency_us))
+    study = write_study(tmp_path, [build.run()])
+    (panel,) = plots.recovery_histograms(study)
+    assert panel.patches[0].get_data().values.sum() == 4
+    assert "11 recovered (7 at once), 0 still open\n0 satisfied by another, 0 abandoned" in texts(panel)
+    assert "p50 0 s   p90 too few" in texts(panel)
+    assert f"not drawn: {GONE}, 12 recovered at once" in panel.figure.get_supxlabel()
 
 
 def test_panels_share_their_axis_of_time(study):
@@ -173,6 +187,7 @@ def test_several_arms_are_bands_of_one_panel(comparison):
 def test_an_arm_that_never_met_a_kind_says_so(tmp_path):
     study = write_study(tmp_path, [made("documented", 0), made("naive", 0, ())])
     assert "naive   never met" in texts(plots.recovery_histogram(study, CONFLICT))
+    assert "documented   none recovered" in texts(plots.recovery_histogram(study, EXPIRED))
 
 
 def test_a_study_without_contention_says_so(quiet):

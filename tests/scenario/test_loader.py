@@ -1,0 +1,349 @@
+"""Scenarios are loaded whole and complete, or every mistake is told with its place and its mend."""
+
+import json
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sim.contention import ContentionKind
+from sim.distributions import Constant, Exponential, LogNormal
+from sim.scenario import Scenario, ScenarioError, load, loads
+from sim.scenario.faults import Crash, Pause, how_many
+from sim.scenario.workload import Burst, Closed, Deterministic, ExponentialBackoff, FixedBackoff, Poisson
+from sim.store.rules import CONTRACT, VALKEY
+from tests.scenario.told import told
+
+SMALL = "about: x\nworkload: {arrivals: {poisson: {rate: 5/s}}}\n"
+
+FULL = """\
+about: Everything at once.
+seed: 7
+horizon: {warmup: 1s, run: 30s, drain: 5s}
+replications: 3
+store: {dialect: valkey, rules: {lapsed_lease: reclaimed}, partitions: 2, service: 80us}
+link: {request: 1ms, reply: 2ms, lose_request: 0.1, lose_reply: 0.2, timeout: 100ms, fifo: true}
+workload:
+  arrivals: {burst: {count: 10, at: 1s, every: 5s}}
+  classes:
+    short: {weight: 9, work: 50ms, fails: 0.5, retries: {max: 2, backoff: {fixed: {delay: 2s}}}, priority: 7}
+    long: {weight: 1, lane: slow, delays: {probability: 0.3, by: 1s}}
+workers: {count: 6, slots: 2, claim: direct, poll: 200ms, lease_ttl: 5s, renew_at: 0.5, lanes: [main, slow]}
+schedulers: {count: 0, grant_ttl: 1s, candidates: 4, pick: hashed, serial: true, probe: 2}
+reconcilers: {count: 2, lease_expiry: 1s, grants: null, delayed: 1s, quota: 10s, unblock: 2s, batch: 5}
+quotas: {api: {window: 1s, rate: 100, concurrency: 40, classes: [short], at: dispatch}}
+faults:
+- crash: {workers: 0.5, at: {uniform: {from: 1s, to: 9s}}, down: 3s}
+- pause: {workers: 2, at: 4s, for: {exponential: {mean: 2s}}}
+retry: mine
+policies: {mine: {backoff: {exponential: {base: 50ms}}}, full_jitter: {}}
+expect: {sometimes: [lease_conflict], never: [retry_exhausted]}
+"""
+
+
+def refused(text, *overrides, **where):
+    with pytest.raises(ScenarioError) as caught:
+        loads(text, overrides, **where)
+    return str(caught.value).splitlines()
+
+
+def small(**keys):
+    return SMALL + "".join(f"{key}: {value}\n" for key, value in keys.items())
+
+
+# What is loaded
+
+
+def test_only_about_and_arrivals_are_required():
+    scenario = loads(SMALL)
+    assert scenario.about == "x"
+    assert scenario.workload.arrivals == Poisson(rate="5/s")
+    assert scenario.workers.count == 10
+    assert scenario.store.rules == CONTRACT
+    assert scenario.link.timeout == 250_000
+
+
+def test_defaults_are_the_constants_of_the_engine():
+    """Worker SDK, scheduler and scanners of the engine; its default retry backoff; its response time-out."""
+    scenario = loads(SMALL)
+    workers, schedulers, reconcilers = scenario.workers, scenario.schedulers, scenario.reconcilers
+    assert (workers.lease_ttl, workers.poll, workers.slots) == (30_000_000, 1_000_000, 1)
+    assert (schedulers.grant_ttl, schedulers.probe) == (5_000_000, 32)
+    assert (reconcilers.lease_expiry, reconcilers.delayed, reconcilers.quota) == (
+        1_500_000,
+        750_000,
+        30_000_000,
+    )
+    assert (reconcilers.unblock, reconcilers.batch) == (5_000_000, 50)
+    assert scenario.workload.classes["default"].retries is None
+    backoff = (
+        loads(SMALL, ["workload.classes.default.retries={}"]).workload.classes["default"].retries.backoff
+    )
+    assert backoff == ExponentialBackoff(initial="1s", cap="60s", multiplier=2.0)
+
+
+def test_every_key_is_loaded():
+    scenario = loads(FULL)
+    assert (scenario.seed, scenario.replications) == (7, 3)
+    assert (scenario.horizon.arrivals_end_us, scenario.horizon.end_us) == (31_000_000, 36_000_000)
+    assert scenario.store.service == Constant(root="80us")
+    assert scenario.store.partitions == 2
+    link = scenario.link
+    assert (link.request.mean_us(), link.reply.mean_us(), link.timeout, link.fifo) == (
+        1000,
+        2000,
+        100_000,
+        True,
+    )
+    assert (link.lose_request, link.lose_reply) == (0.1, 0.2)
+    assert scenario.workload.arrivals == Burst(count=10, at="1s", every="5s")
+    short, long = scenario.workload.classes.values()
+    assert list(scenario.workload.classes) == ["short", "long"]
+    assert (short.weight, short.fails, short.priority, short.lane) == (9, 0.5, 7, "main")
+    assert short.retries.max == 2
+    assert short.retries.backoff == FixedBackoff(delay="2s")
+    assert (long.delays.probability, long.delays.by.mean_us(), long.lane) == (0.3, 1_000_000, "slow")
+    workers = scenario.workers
+    assert (workers.count, workers.slots, workers.claim, workers.lanes) == (6, 2, "direct", ("main", "slow"))
+    assert workers.renew_every_us == 2_500_000
+    schedulers = scenario.schedulers
+    assert (schedulers.count, schedulers.candidates, schedulers.pick, schedulers.serial) == (
+        0,
+        4,
+        "hashed",
+        True,
+    )
+    assert scenario.reconcilers.grants is None
+    quota = scenario.quotas["api"]
+    assert (quota.window, quota.rate, quota.concurrency, quota.at) == (1_000_000, 100, 40, "dispatch")
+    assert (quota.covers("short"), quota.covers("long")) == (True, False)
+    crash, pause = scenario.faults
+    assert isinstance(crash, Crash)
+    assert (crash.workers, crash.at.mean_us(), crash.down.mean_us()) == (0.5, 5_000_000, 3_000_000)
+    assert isinstance(pause, Pause)
+    assert (pause.workers, pause.at.mean_us(), pause.for_) == (2, 4_000_000, Exponential(mean="2s"))
+    assert scenario.retry == scenario.policies["mine"]
+    assert list(scenario.policies) == ["mine", "full_jitter"]
+    assert scenario.expect.sometimes == (ContentionKind.LEASE_CONFLICT,)
+    assert scenario.expect.never == (ContentionKind.RETRY_EXHAUSTED,)
+
+
+def test_rules_are_the_dialect_and_what_differs_from_it():
+    rules = loads(FULL).store.rules
+    assert rules.lapsed_lease == "reclaimed" != VALKEY.lapsed_lease
+    assert rules.admission_denied == "blocked" == VALKEY.admission_denied
+
+
+def test_comparing_dialects_replaces_preset_and_rules():
+    resolved = json.dumps(loads(FULL).resolved())
+    assert loads(resolved, ["store.dialect=contract", "store.rules={}"]).store.rules == CONTRACT
+
+
+@pytest.mark.parametrize("text", [SMALL, FULL])
+def test_the_resolved_scenario_loads_as_an_equal_one(text):
+    scenario = loads(text)
+    resolved = scenario.resolved()
+    assert loads(json.dumps(resolved)) == scenario
+    assert loads(yaml.safe_dump(resolved)) == scenario
+    assert Scenario.model_validate(resolved) == scenario
+    assert loads(json.dumps(resolved)).resolved() == resolved
+
+
+def test_the_resolved_scenario_shows_every_default():
+    resolved = loads(SMALL).resolved()
+    assert resolved["workers"] == {
+        "count": 10, "slots": 1, "claim": "scheduler", "poll": "1s", "lease_ttl": "30s", "renew_at": 0.333,
+        "stop_on_lost_lease": False, "lanes": ["main"],
+    }  # fmt: skip
+    assert resolved["link"]["request"] == {"lognormal": {"median": "300us", "p99": "3ms"}}
+    assert resolved["store"]["rules"]["expired_grant"] == "kept"
+    assert resolved["retry"]["backoff"] == {"full_jitter": {"base": "50ms", "factor": 2.0, "cap": "5s"}}
+    assert loads(FULL).resolved()["faults"][1] == {
+        "pause": {"workers": 2, "at": {"constant": "4s"}, "for": {"exponential": {"mean": "2s"}}}
+    }
+
+
+def test_a_scenario_is_frozen_and_travels_to_other_processes():
+    scenario = loads(FULL)
+    assert pickle.loads(pickle.dumps(scenario)) == scenario
+    with pytest.raises(ValueError, match="frozen"):
+        scenario.workers.count = 3
+
+
+def test_counts_of_zero_are_valid_where_they_make_sense():
+    text = small(
+        workers="{count: 0}", schedulers="{count: 0}", reconcilers="{count: 0}",
+        horizon="{warmup: 0s, run: 1s, drain: 0s}", faults="[{crash: {workers: 0, at: 0s, down: 0s}}]",
+    )  # fmt: skip
+    scenario = loads(text, ["workload.arrivals={burst: {count: 0}}"])
+    assert (scenario.workers.count, scenario.schedulers.count, scenario.reconcilers.count) == (0, 0, 0)
+    assert loads(SMALL, ["workload.arrivals={closed: {clients: 0}}"]).workload.arrivals == Closed(clients=0)
+    assert loads(SMALL, ["workload.arrivals.poisson.rate=0/s"]).workload.arrivals.rate == 0
+
+
+def test_deterministic_arrivals_by_rate_or_distance():
+    assert Deterministic(rate="4/s").period_us == 250_000
+    assert Deterministic(every="3ms").period_us == 3000
+    assert Deterministic(rate="0/s").period_us == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("several", "total", "number"),
+    [(3, 10, 3), (3, 2, 2), (0.25, 10, 2), (1.0, 10, 10), (1, 10, 1), (0, 10, 0)],
+)
+def test_a_count_or_a_fraction_of_the_fleet(several, total, number):
+    assert how_many(several, total) == number
+
+
+def test_the_backoff_of_retries_is_the_engines():
+    """min(initial * multiplier^n, cap), also where the power would not fit a float."""
+    backoff = ExponentialBackoff(initial="1s", cap="60s", multiplier=2)
+    assert [backoff.delay_us(n) // 1_000_000 for n in (0, 1, 2, 5, 6, 10, 100_000)] == [
+        1,
+        2,
+        4,
+        32,
+        60,
+        60,
+        60,
+    ]
+    assert ExponentialBackoff(initial="100s", cap="60s").delay_us(0) == 60_000_000
+    assert ExponentialBackoff(initial="7s", cap="60s", multiplier=1).delay_us(1_000_000) == 7_000_000
+    assert FixedBackoff(delay="2s").delay_us(9) == 2_000_000
+
+
+def test_renewals_are_never_closer_than_a_millisecond():
+    scenario = loads(SMALL, ["workers.lease_ttl=1ms", "workers.renew_at=0.001"])
+    assert scenario.workers.renew_every_us == 1000
+
+
+def test_measured_distributions_are_read_beside_the_scenario(tmp_path):
+    (tmp_path / "measured.csv").write_text("ms\n1\n3\n")
+    (tmp_path / "own.yaml").write_text(small(link="{request: {empirical: {csv: measured.csv, column: ms}}}"))
+    scenario = load(tmp_path / "own.yaml")
+    assert scenario.link.request.mean_us() == 2000
+    assert loads(json.dumps(scenario.resolved())) == scenario
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(("keys", "message"), told("mistakes.txt"))
+def test_a_mistake_is_told_with_line_path_and_mend(keys, message):
+    lines = keys.split(" ; ")
+    if not keys.startswith("workload"):
+        lines.insert(0, "workload: {arrivals: {poisson: {rate: 5/s}}}")
+    text = "\n".join(["about: x", *lines])
+    key = re.split("[.:]", message)[0]
+    line = next(nth for nth, each in enumerate(text.splitlines(), 1) if each.startswith(f"{key}:"))
+    assert refused(text, source="own.yaml") == [f"own.yaml:{line}: {message}"]
+
+
+def test_a_class_of_weight_zero_needs_no_worker():
+    text = SMALL.replace("}}}", "}}, classes: {a: {}, b: {weight: 0, lane: slow}}}")
+    assert loads(text).workload.classes["b"].lane == "slow"
+
+
+def test_all_mistakes_are_told_in_the_order_of_the_file():
+    text = (
+        "seed: -1\n"
+        "workers:\n"
+        "  slots: 0\n"
+        "  cuont: 3\n"
+        "about: ''\n"
+        "link:\n"
+        "  reply: {uniform: {from: 2ms, to: 1ms}}\n"
+    )
+    assert refused(text, source="x.yaml") == [
+        "x.yaml:1: seed: -1 is too small: at least 0",
+        "x.yaml:1: workload: this key is required",
+        "x.yaml:3: workers.slots: 0 is too small: at least 1",
+        "x.yaml:4: workers.cuont: unknown key (did you mean 'count'?)",
+        "x.yaml:5: about: must not be empty",
+        "x.yaml:7: link.reply.uniform: from is above to",
+    ]
+
+
+def test_a_mistake_inside_an_alias_is_told_where_it_stands():
+    text = small(link="{request: &lan {uniform: {from: 2ms, to: 1ms}}, reply: *lan}")
+    assert refused(text) == [
+        "scenario:3: link.request.uniform: from is above to",
+        "scenario:3: link.reply.uniform: from is above to",
+    ]
+
+
+def test_a_flood_of_mistakes_is_cut():
+    lines = refused(small(faults="[" + "3, " * 150 + "3]"))
+    assert len(lines) == 101
+    assert lines[-1] == "... and 51 more mistakes"
+
+
+def test_long_values_and_keys_are_cut():
+    lines = refused(small(workers="{" + "k" * 500 + ": 1, claim: " + "v" * 5000 + "}"))
+    assert len(lines) == 2
+    assert max(map(len, lines)) < 250
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "3", "[about]", "about"])
+def test_what_is_no_mapping_is_refused(text):
+    assert refused(text) == [
+        "scenario:1: a scenario is a mapping that begins with 'about: ...' and 'workload: ...'"
+    ]
+
+
+def test_what_is_no_yaml_is_refused():
+    assert refused("about: x\nworkload: [\n") == [
+        "scenario:3: not YAML: while parsing a flow node, did not find expected node content"
+    ]
+
+
+# Files
+
+
+def test_a_file_is_named_as_the_user_named_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.yaml").write_text(small(seed=-1))
+    with pytest.raises(
+        ScenarioError, match=f"^{re.escape('own.yaml:3: seed: -1 is too small: at least 0')}$"
+    ):
+        load("own.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"about: \xff\n", "1: not UTF-8 text (byte 0xff)"),
+        (b"about: \xc3\xa9\na: \x00", "2: not YAML: the character 0x0000 is not allowed"),
+        (b"#" * (1 << 21), "1: larger than 1,048,576 bytes; a scenario that large points at a CSV file"),
+    ],
+)
+def test_a_file_that_is_no_scenario_is_refused(tmp_path, content, message):
+    file = tmp_path / "own.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ScenarioError) as caught:
+        load(file)
+    assert str(caught.value) == f"{file}:{message}"
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_bytes(b"\xef\xbb\xbf" + SMALL.encode())
+    assert load(file) == loads(SMALL)
+
+
+def test_loading_imports_nothing_heavy():
+    """Validating a scenario must not wait for scipy, pandas, matplotlib or the simulator."""
+    code = (
+        "import sys; from sim.scenario import load; load('claim_storm').resolved()\n"
+        "heavy = {'scipy', 'pandas', 'matplotlib', 'simpy', 'pyarrow', 'joblib'}\n"
+        "assert not heavy & {name.split('.')[0] for name in sys.modules}, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_lognormal_is_the_default_of_the_link():
+    assert loads(SMALL).link.request == LogNormal(median="300us", p99="3ms")

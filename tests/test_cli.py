@@ -1,0 +1,141 @@
+"""The command as a user meets it: what it prints, what it leaves, how it fails."""
+
+import json
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from sim.cli import app
+from sim.contention import KINDS
+
+SHORT = [
+    "--set",
+    "horizon.warmup=0s",
+    "--set",
+    "horizon.run=3s",
+    "--set",
+    "horizon.drain=1s",
+    "--replications",
+    "2",
+]
+
+
+@pytest.fixture
+def command():
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_run_prints_a_table_and_leaves_the_files(command, tmp_path):
+    result = command("run", "claim_storm", *SHORT, "--out", tmp_path)
+    assert result.exit_code == 0
+    assert "execution_not_in_eligible_set" in result.stdout
+    (study,) = (tmp_path / "claim_storm").iterdir()
+    assert {path.name for path in study.iterdir()} == {
+        "study.json", "host.json", "frequency.csv", "recovery.csv", "outcomes.csv", "attempts.csv",
+        "contentions.parquet", "intents.parquet", "executions.parquet", "plots",
+    }  # fmt: skip
+
+
+def test_json_is_one_document_whose_counts_stand_in_the_records(command, tmp_path):
+    result = command("run", "claim_storm", *SHORT, "--out", tmp_path, "--json")
+    document = json.loads(result.stdout)
+    assert document["scenario"] == "claim_storm"
+    (arm,) = document["arms"]
+    assert [kind["kind"] for kind in arm["kinds"]] == [kind.value for kind in KINDS]
+    contentions = pd.read_parquet(f"{document['directory']}/contentions.parquet")
+    counted = contentions[contentions["in_window"]].groupby("kind", observed=True).size().to_dict()
+    assert {kind["kind"]: kind["count"] for kind in arm["kinds"] if kind["count"]} == counted
+    assert sum(counted.values()) > 100
+
+
+def test_the_policy_can_be_named_and_is_the_arm(command, tmp_path):
+    result = command("run", "steady", *SHORT, "--policy", "naive", "--out", tmp_path, "--json", "--no-plots")
+    assert [arm["arm"] for arm in json.loads(result.stdout)["arms"]] == ["naive"]
+
+
+def test_check_fails_when_an_expectation_does(command, tmp_path):
+    wrong = ["--set", "expect={sometimes: [stale_graph_revision]}"]
+    result = command("run", "steady", *SHORT, *wrong, "--check", "--out", tmp_path, "--no-plots")
+    assert result.exit_code == 3
+    assert "expected sometimes in documented: stale_graph_revision was seen 0 times" in result.stderr
+    assert command("run", "steady", *SHORT, *wrong, "--out", tmp_path, "--no-plots").exit_code == 0
+
+
+MISTAKES = {
+    "a mistyped key": ("workers: {cuont: 3}", ":5: workers.cuont"),
+    "a wrong unit": ("workers: {poll: 2 sec}", ":5: workers.poll: '2 sec' is not a duration (try '2s')"),
+    "a negative count": ("workers: {count: -3}", ":5: workers.count"),
+    "an unknown policy": ("retry: patiently", ":5: retry: there is no policy 'patiently'"),
+    "an action without sense": (
+        "retry: {routing: {execution_not_in_eligible_set: reread}}",
+        ":5: retry.routing.execution_not_in_eligible_set",
+    ),
+    "an unknown rule": ("store: {rules: {expired_grunt: kept}}", ":5: store.rules.expired_grunt"),
+}
+
+
+@pytest.mark.parametrize(("line", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_gives_one_message_exit_code_2_and_no_file(line, message, command, tmp_path):
+    scenario = tmp_path / "mine.yaml"
+    scenario.write_text(f"about: mine\nworkload:\n  arrivals: {{poisson: {{rate: 5/s}}}}\n\n{line}\n")
+    for verb in (["run", scenario, "--out", tmp_path / "results"], ["validate", scenario]):
+        result = command(*verb)
+        assert result.exit_code == 2
+        assert str(scenario) + message in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_missing_file_names_what_was_probably_meant(command, tmp_path):
+    result = command("run", "claim_strom", "--out", tmp_path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "claim_storm" in result.stderr
+
+
+def test_an_unknown_policy_on_the_command_line_is_a_mistake(command, tmp_path):
+    result = command("run", "steady", "--policy", "docmented", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "documented" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_a_mistake(command, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    result = command("run", "steady", *SHORT, "--out", tmp_path / "file")
+    assert result.exit_code == 2
+    assert "file" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_init_writes_a_scenario_that_runs_and_never_overwrites(command, tmp_path):
+    assert command("init", tmp_path / "new.yaml").exit_code == 0
+    assert command("validate", tmp_path / "new.yaml").exit_code == 0
+    again = command("init", tmp_path / "new.yaml")
+    assert (again.exit_code, "exists already" in again.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("what", "shown"),
+    [
+        ("kinds", "waitpoint_pending_use_buffer_script"),
+        ("policies", "full_jitter"),
+        ("scenarios", "worker_crashes"),
+        ("distributions", "lognormal"),
+        ("rules", "granted_execution"),
+    ],
+)
+def test_list_shows_what_there_is(what, shown, command):
+    result = command("list", what)
+    assert result.exit_code == 0
+    assert shown in result.stdout
+
+
+def test_list_of_something_else_says_what_can_be_listed(command):
+    result = command("list", "animals")
+    assert result.exit_code == 2
+    assert "kinds, policies, scenarios, distributions, rules" in result.stderr
+
+
+def test_the_schema_is_json(command):
+    assert json.loads(command("schema").stdout)["properties"].keys() >= {"workers", "workload", "store"}
