@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _TOUCH_DOWNSTREAM: Final = frozenset({"apply_dependency_to_child", "resolve_dependency"})
 _TOUCH_NOTHING: Final = frozenset({"check_admission_and_record", "release_admission"})
 _FREE_TEXT: Final = frozenset({"invalid_input", "invalid_policy_json", "invalid_capabilities"})
+_PARTS: Final = ("t_ms", "op", "args", "result", "state")
 _HISTORY_MAX: Final = 8
 
 
@@ -143,21 +144,33 @@ def _files(paths: Iterable[Path | str]) -> Iterator[Path]:
             raise RecordingError(f"{path}: there is no such file or folder")
 
 
-def _read(path: Path) -> list[Step]:
-    """Read the steps of a recording, the header left out."""
+def read_steps(path: Path) -> list[Step]:
+    """Read the steps of a recording, the header left out.
+
+    Raises
+    ------
+    RecordingError
+        When the file is not in the format.
+    """
     try:
         with gzip.open(path, "rt", encoding="utf-8") as stream:
             header, *steps = [json.loads(line) for line in stream]
     except (OSError, EOFError, ValueError) as error:
         raise RecordingError(f"{path}: not a recording ({error})") from error
-    if not isinstance(header, dict) or "t0_ms" not in header or not all("op" in step for step in steps):
-        raise RecordingError(f"{path}: not a recording (a header with t0_ms, then steps with an op each)")
+    if not isinstance(header, dict) or "t0_ms" not in header or not all(map(_is_step, steps)):
+        raise RecordingError(
+            f"{path}: not a recording (a header with t0_ms, then {', '.join(_PARTS)} a line)"
+        )
     return steps
+
+
+def _is_step(line: object) -> bool:
+    return isinstance(line, dict) and all(part in line for part in _PARTS)
 
 
 def _replay(path: Path, rules: StoreRules) -> FileReport:
     store = Store(rules)
-    steps = _read(path)
+    steps = read_steps(path)
     agreed = 0
     first: Difference | None = None
     for number, step in enumerate(steps):

@@ -24,7 +24,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from itertools import chain, pairwise, repeat
+from itertools import pairwise, repeat
 from pathlib import Path
 from statistics import NormalDist, fmean
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self, get_args
@@ -33,20 +33,15 @@ import numpy as np
 from pydantic import Field, RootModel, Strict, ValidationInfo, model_serializer, model_validator
 from typing_extensions import TypeAliasType
 
+from sim.rng import in_blocks
 from sim.schema import FROZEN, Choice, Duration, Interval, OneOf, Part, field, suggest
 from sim.units import MAX_DURATION_US, UNITS_US, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
     from pydantic import SerializerFunctionWrapHandler
 
     Floats = NDArray[np.float64]
-
-SMALLEST_BLOCK: Final = 8
-LARGEST_BLOCK: Final = 4096
-"""A sampler draws blocks that double from the smallest to the largest: actors that draw little stay cheap."""
 
 MAX_EMPIRICAL_VALUES: Final = 50_000
 
@@ -79,13 +74,7 @@ class Family(Choice):
 
         It draws blocks, so the generator must belong to it alone.
         """
-        return chain.from_iterable(self._blocks(generator)).__next__
-
-    def _blocks(self, generator: np.random.Generator) -> Iterator[list[int]]:
-        size = SMALLEST_BLOCK
-        while True:
-            yield self.draw(generator, size).tolist()
-            size = min(2 * size, LARGEST_BLOCK)
+        return in_blocks(lambda size: self.draw(generator, size).tolist())
 
 
 class Constant(RootModel[Duration], Family):

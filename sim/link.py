@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from sim.kernel import Kernel, Process
     from sim.record import ExecutionLedger, Intent, Recorder
+    from sim.rng import Streams
     from sim.scenario.model import Link as LinkSpec
     from sim.store.outcome import Outcome
 
@@ -53,27 +54,20 @@ class Client:
     """
 
     __slots__ = (
-        "fifo", "is_plain", "last_arrival_us", "last_reply_us", "loses_reply", "loses_request", "reply",
-        "request",
+        "fifo", "last_arrival_us", "last_reply_us", "next_lost_reply", "next_lost_request",
+        "replies_until_loss", "reply", "request", "requests_until_loss",
     )  # fmt: skip
 
-    def __init__(self, streams: Any, name: str, link: LinkSpec) -> None:
+    def __init__(self, streams: Streams, name: str, link: LinkSpec) -> None:
         self.request: Callable[[], int] = link.request.sampler(streams.of(f"{name}/request"))
         self.reply: Callable[[], int] = link.reply.sampler(streams.of(f"{name}/reply"))
-        self.loses_request = _coin(streams, f"{name}/lose_request", link.lose_request)
-        self.loses_reply = _coin(streams, f"{name}/lose_reply", link.lose_reply)
+        self.next_lost_request = streams.gaps(f"{name}/lose_request", link.lose_request)
+        self.next_lost_reply = streams.gaps(f"{name}/lose_reply", link.lose_reply)
+        self.requests_until_loss = self.next_lost_request()
+        self.replies_until_loss = self.next_lost_reply()
         self.fifo = link.fifo
         self.last_arrival_us = 0
         self.last_reply_us = 0
-        # Nothing but delays: the path of an attempt that most scenarios take.
-        self.is_plain = not link.fifo and self.loses_request is None and self.loses_reply is None
-
-
-def _coin(streams: Any, name: str, probability: float) -> Callable[[], bool] | None:
-    if probability == 0.0:
-        return None
-    uniform = streams.uniform(name)
-    return lambda: uniform() < probability
 
 
 class Server:
@@ -156,23 +150,24 @@ class Link:
         if intent is not None:
             intent.attempts += 1
         arrives_us = now_us + client.request()
-        if client.is_plain and arrives_us <= deadline_us:
-            heappush(self._queue, (arrives_us, 1, self._sequence(), None, self._arrive, attempt))
-        else:
-            self._send_with_trouble(attempt, arrives_us)
-
-    def _send_with_trouble(self, attempt: Attempt, arrives_us: int) -> None:
-        """Send where the connection keeps its order, or where the request is lost or too late."""
-        client = attempt.process.owner.client
         if client.fifo:
             client.last_arrival_us = arrives_us = max(arrives_us, client.last_arrival_us)
-        lost = client.loses_request is not None and client.loses_request()
-        if lost or arrives_us > attempt.deadline_us:
-            attempt.outcome = UNKNOWN
-            attempt.arrived_us = NONE
-            self._kernel.call_at(attempt.deadline_us, self._deliver, attempt)
-        if not lost:
+        client.requests_until_loss -= 1
+        if arrives_us <= deadline_us and client.requests_until_loss:
+            heappush(self._queue, (arrives_us, 1, self._sequence(), None, self._arrive, attempt))
+        else:
+            self._send_in_vain(attempt, arrives_us)
+
+    def _send_in_vain(self, attempt: Attempt, arrives_us: int) -> None:
+        """Send a request that is lost, or that arrives when its caller has given up."""
+        client = attempt.process.owner.client
+        attempt.outcome = UNKNOWN
+        attempt.arrived_us = NONE
+        self._kernel.call_at(attempt.deadline_us, self._deliver, attempt)
+        if client.requests_until_loss:
             self._kernel.call_at(arrives_us, self._arrive, attempt)
+        else:
+            client.requests_until_loss = client.next_lost_request()
 
     def message(
         self, sender: Client, deliver: Callable[[Any], object], content: Any, extra_us: int = 0
@@ -200,19 +195,17 @@ class Link:
             return  # It came after the caller's time-out: it has its effect, and nobody waits.
         client = attempt.process.owner.client
         done_us = finish_us + client.reply()
-        if not client.is_plain:
-            done_us = self._reply_with_trouble(client, done_us)
+        if client.fifo:
+            client.last_reply_us = done_us = max(done_us, client.last_reply_us)
+        client.replies_until_loss -= 1
+        if not client.replies_until_loss:
+            client.replies_until_loss = client.next_lost_reply()
+            done_us = _NEVER_US
         if done_us > attempt.deadline_us:
             outcome = UNKNOWN
             done_us = attempt.deadline_us
         attempt.outcome = outcome
         heappush(self._queue, (done_us, 1, self._sequence(), None, self._deliver, attempt))
-
-    def _reply_with_trouble(self, client: Client, done_us: int) -> int:
-        """Say when a reply comes where the connection keeps its order or loses replies."""
-        if client.fifo:
-            client.last_reply_us = done_us = max(done_us, client.last_reply_us)
-        return _NEVER_US if client.loses_reply is not None and client.loses_reply() else done_us
 
     def _deliver(self, attempt: Attempt) -> None:
         process = attempt.process

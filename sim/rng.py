@@ -10,16 +10,51 @@ SHA-256 of that triple; being counter-based, it gives independent streams for di
 
 from __future__ import annotations
 
+import math
 from hashlib import sha256
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from numpy.random import Generator, Philox
+from numpy.random.bit_generator import ISeedSequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_FIRST_BLOCK, _LAST_BLOCK = 8, 4096
+_FIRST_BLOCK: Final = 8
+_BLOCK_GROWTH: Final = 8
+LAST_BLOCK: Final = 4096
+"""Blocks grow from the first size to the last: who draws little stays cheap."""
+
+
+NEVER: Final = 1 << 62
+"""More trials than any run makes."""
+
+
+def in_blocks(draw: Callable[[int], list[Any]]) -> Callable[[], Any]:
+    """Give a function that returns one value at each call, drawn by ``draw(size)`` in growing blocks.
+
+    A scalar draw from a generator costs ten times as much as its share of a block.
+    """
+
+    def blocks() -> Iterator[list[Any]]:
+        size = _FIRST_BLOCK
+        while True:
+            yield draw(size)
+            size = min(_BLOCK_GROWTH * size, LAST_BLOCK)
+
+    return chain.from_iterable(blocks()).__next__
+
+
+class _Digest(ISeedSequence):
+    """Gives a generator the digest of a name as its key (numpy would fetch entropy for an unused seed)."""
+
+    def __init__(self, name: bytes) -> None:
+        self._digest = sha256(name).digest()
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
+        return np.frombuffer(self._digest, dtype)[:n_words]
 
 
 class Streams:
@@ -40,17 +75,22 @@ class Streams:
 
     def of(self, name: str) -> Generator:
         """Give a new generator at the start of the stream ``name``."""
-        digest = sha256((self._prefix + name).encode()).digest()
-        return Generator(Philox(key=int.from_bytes(digest[:16], "little")))
+        return Generator(Philox(_Digest((self._prefix + name).encode())))  # type: ignore[arg-type]  # numpy takes any ISeedSequence
 
     def uniform(self, name: str) -> Callable[[], float]:
         """Give a function that draws U[0, 1) from the stream ``name``, in growing blocks."""
         generator = self.of(name)
+        return in_blocks(lambda size: generator.random(size).tolist())
 
-        def blocks() -> Iterator[list[float]]:
-            size = _FIRST_BLOCK
-            while True:
-                yield generator.random(size).tolist()
-                size = min(2 * size, _LAST_BLOCK)
+    def gaps(self, name: str, probability: float) -> Callable[[], int]:
+        """Give a function that draws how many trials it takes until something of that probability happens.
 
-        return chain.from_iterable(blocks()).__next__
+        Geometric by inversion, 1 + floor(ln(1 - u) / ln(1 - p)): one draw an event instead of one a trial.
+        """
+        if probability == 0.0:
+            return lambda: NEVER
+        uniform = self.uniform(name)
+        if probability == 1.0:
+            return lambda: 1
+        scale = 1.0 / math.log1p(-probability)
+        return lambda: min(1 + int(math.log1p(-uniform()) * scale), NEVER)

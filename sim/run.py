@@ -112,8 +112,8 @@ def run(
         store = servers[link.partition_of(number)].store
         store.create_quota_policy(0, number, *quota_limits(quota))
     windows = faults.draw_windows(scenario, streams)
-    _start_actors(world, ledger, windows, end_of_arrivals_us)
     with _rare_collections():
+        _start_actors(world, ledger, windows, end_of_arrivals_us)
         kernel.run_until(end_us)
     recorder.end_all(end_us, "open")
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
-from sim.distributions import FAMILIES, LARGEST_BLOCK, Distribution, catalogue
+from sim.distributions import FAMILIES, Distribution, catalogue
+from sim.rng import LAST_BLOCK
 from sim.schema import plain_message
 from sim.units import MAX_DURATION_US
 
@@ -96,7 +97,7 @@ def test_draws_follow_the_distribution(name):
 def test_the_sequence_does_not_depend_on_blocks(name):
     """One draw of 10,000, samplers with growing blocks, and draws of odd sizes give the same values."""
     distribution = read(EXAMPLES[name])
-    n = 2 * LARGEST_BLOCK + 1808
+    n = 2 * LAST_BLOCK + 1808
     whole = distribution.draw(generator(), n).tolist()
     sample = distribution.sampler(generator())
     assert [sample() for _ in range(n)] == whole
@@ -317,6 +318,18 @@ def test_scipy_adds_loc():
     shifted = read({"scipy": {"name": "expon", "scale": "1ms", "loc": "5ms"}})
     assert shifted.mean_us() == pytest.approx(6000)
     assert shifted.draw(generator(), 1000).min() >= 5000
+
+
+def test_a_lognormal_without_spread_is_constant():
+    assert set(read({"lognormal": {"median": "2ms", "sigma": 0}}).draw(generator(), 100).tolist()) == {2000}
+
+
+def test_a_failure_inside_scipy_is_a_mistake_of_the_scenario(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no convergence")
+
+    monkeypatch.setattr(type(stats.burr12), "_ppf", fail)
+    assert refused(EXAMPLES["scipy"]) == "scipy: scipy cannot compute burr12 here (no convergence)"
 
 
 def test_scipy_without_a_mean_has_an_infinite_one():

@@ -8,6 +8,7 @@ are not answered within another such while are written off and new ones let thro
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, get_args
 
@@ -128,17 +129,17 @@ class _Circuit(Guard):
         self._sent = self._answered = self._failed = 0
         self._reset()
 
+    @abstractmethod
     def _trips(self, now_us: int, failed: bool) -> bool:
         """Count an answer while closed; tell whether it opens the circuit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _judge(self, now_us: int) -> None:
         """Decide on the answers to the probes so far."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _reset(self) -> None:
         """Forget what was counted while closed."""
-        raise NotImplementedError
 
 
 class _Consecutive(_Circuit):

@@ -175,8 +175,9 @@ class Guarded(Composed):
         kind = refusal.kind
         if decision.action not in SENDS_AGAIN or kind is ContentionKind.NO_ELIGIBLE_EXECUTION:
             return decision
-        if not all(guard.may_retry(refusal) for guard in self._guards):
-            return _GIVE_UP
+        for guard in self._guards:
+            if not guard.may_retry(refusal):
+                return _GIVE_UP
         op = refusal.op
         if decision.action is Action.REDISPATCH and kind is not None:
             op = REDISPATCHES[kind, op]

@@ -208,6 +208,6 @@ class Watcher(Policy, Protocol):
         """
         ...
 
-    def ended(self, memory: Any) -> None:  # noqa: ANN401 - the policy's own
+    def ended(self, memory: Any) -> None:
         """Release what an intent held that is over, however it ended."""
         ...

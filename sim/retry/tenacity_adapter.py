@@ -78,8 +78,9 @@ class StreamRandom(Random):
         """Refuse: a stream of uniforms has no bits to give."""
         raise NotImplementedError("draw with random(), uniform() or randrange()")
 
-    # What randrange() and choice() draw with when there are no bits to be had.
-    _randbelow = Random._randbelow_without_getrandbits  # type: ignore[attr-defined]
+    def _randbelow(self, n: int) -> int:
+        """Draw a whole number below ``n``: what randrange() and choice() ask for."""
+        return int(self._uniform() * n)
 
 
 class Tenacity:
@@ -134,7 +135,7 @@ class Tenacity:
             self._wait_module.random = shared
         return int(min(delay_s * US_PER_S, MAX_DURATION_US))
 
-    def _state(self, refusal: Refusal) -> Any:  # noqa: ANN401 - tenacity's RetryCallState
+    def _state(self, refusal: Refusal) -> Any:
         state = self._tenacity.RetryCallState(None, None, (), {})
         state.attempt_number = refusal.nth
         state.start_time = 0.0
@@ -145,7 +146,7 @@ class Tenacity:
         return state
 
 
-def _strategy(module: Any, written: object, prefix: str) -> Strategy:  # noqa: ANN401 - a module of tenacity
+def _strategy(module: Any, written: object, prefix: str) -> Strategy:
     """Make a strategy of what a scenario says."""
     name, arguments = written, None
     if isinstance(written, dict) and len(written) == 1:
@@ -169,7 +170,7 @@ def _strategy(module: Any, written: object, prefix: str) -> Strategy:  # noqa: A
         raise PolicyError(f"tenacity refuses {quoted(written)}: {error}", "params", prefix) from None
 
 
-def _argument(module: Any, written: object, prefix: str) -> object:  # noqa: ANN401 - a module of tenacity
+def _argument(module: Any, written: object, prefix: str) -> object:
     """Read an argument: a strategy of its own, or a number."""
     return written if isinstance(written, int | float) else _strategy(module, written, prefix)
 

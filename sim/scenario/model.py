@@ -26,8 +26,7 @@ from sim.scenario.policies import Arms, PolicyChoice
 from sim.scenario.workload import Workload
 from sim.schema import Duration, Interval, Name, Part, Positive, Share, field, refusal, suggest
 from sim.store.rules import RULES, StoreRules, preset
-
-DIALECTS = ("contract", "valkey")
+from sim.units import quoted
 
 
 class Horizon(Part):
@@ -51,7 +50,7 @@ class Horizon(Part):
 
 
 def _rules(value: object, info: ValidationInfo) -> StoreRules:
-    dialect = info.data.get("dialect", DIALECTS[0])
+    dialect = info.data.get("dialect", "contract")
     if isinstance(value, StoreRules):
         return value
     if not isinstance(value, Mapping):
@@ -61,8 +60,11 @@ def _rules(value: object, info: ValidationInfo) -> StoreRules:
         if name not in RULES:
             problems.append(((name,), f"there is no such rule ({suggest(name, RULES)})"))
         elif choice not in RULES[name].values:
+            hint = suggest(choice, RULES[name].values)
+            problems.append(((name,), f"{quoted(choice)} is no value of this rule ({hint})"))
+        elif choice == "serializable":
             problems.append(
-                ((name,), f"{choice!r} is no value of this rule ({suggest(choice, RULES[name].values)})")
+                ((name,), "the link of this version carries operations out one by one (legal here: atomic)")
             )
     if problems:
         raise refusal(problems)
@@ -119,7 +121,7 @@ def _kind(value: object) -> ContentionKind:
         return value
     names = [kind.value for kind in KINDS]
     if value not in names:
-        raise ValueError(f"{value!r} is not a kind of contention ({suggest(value, names)})")
+        raise ValueError(f"{quoted(value)} is not a kind of contention ({suggest(value, names)})")
     return ContentionKind(value)
 
 
@@ -165,6 +167,7 @@ class Scenario(Part):
     reconcilers: Reconcilers = field({}, "The reconciler processes.")
     quotas: Mapping[Name, Quota] = field({}, "Limits on admissions, by name.")
     faults: Annotated[tuple[Fault, ...], Strict(False)] = field([], "What goes wrong, drawn before the run.")
+    # Before `retry`, whose name is looked up among them.
     policies: Arms = field({}, "Retry policies by name: the arms of a comparison.")
     retry: PolicyChoice = field("documented", "The retry policy of a plain run: a name, or its parts.")
     expect: Expect = field({}, "What must and must not occur.")

@@ -129,7 +129,7 @@ def test_intents_open_at_a_crash_are_abandoned_by_it():
 
 def test_a_completion_whose_reply_was_lost_is_confirmed_by_its_replay():
     result = simulate(
-        ONE, "link.lose_reply=0.25", "link.timeout=2ms", "horizon.run=400ms", "seed=15", "workers.poll=10ms"
+        ONE, "link.lose_reply=0.25", "link.timeout=2ms", "horizon.run=400ms", "seed=50", "workers.poll=10ms"
     )
     finish = [(op, code) for _, op, _, code in of_execution(result, 0) if op == "complete_execution"]
     assert finish == [("complete_execution", "unknown"), ("complete_execution", "execution_not_active")]

@@ -39,7 +39,10 @@ def build(policy, uniform=no_draws, poll_us=POLL_US, fleet=None):
 
 def delays(backoff, uniform=no_draws, retries=12, **fields):
     """Give the waits of one intent's retries 1, 2, ... in microseconds."""
-    policy = build({"backoff": backoff, "limits": {"attempts": None}}, uniform)
+    return waits_of(build({"backoff": backoff, "limits": {"attempts": None}}, uniform), retries, **fields)
+
+
+def waits_of(policy, retries, **fields):
     waits, memory = [], None
     for nth in range(1, retries + 1):
         asked = refusal(nth=nth, memory=memory, **fields)

@@ -6,7 +6,7 @@ import pytest
 
 from sim.retry.catalogue import BACKOFFS
 from sim.units import MAX_DURATION_US
-from tests.retry.helpers import K, POLL_US, build, delays, ms, refusal, scripted, seconds, seeded
+from tests.retry.helpers import POLL_US, K, build, delays, ms, refusal, scripted, seconds, seeded
 
 HALF = lambda: 0.5  # noqa: E731 - a stream that always draws the middle
 NONE_OF_IT = lambda: 0.0  # noqa: E731

@@ -121,6 +121,10 @@ def test_grpc_stops_after_the_fifth_net_failure():
     assert client.state.tokens == 4_100
 
 
+def test_a_budget_that_only_decides_on_retries_holds_nothing_back():
+    assert Client("grpc_throttling").policy.before_send(0) == 0
+
+
 def test_grpc_tokens_stay_between_nothing_and_their_maximum():
     client = Client("grpc_throttling")
     client.succeed()

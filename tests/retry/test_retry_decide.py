@@ -3,7 +3,7 @@
 import pytest
 
 from sim.retry import Action, Decision
-from tests.retry.helpers import K, POLL_US, build, ms, no_draws, refusal, scripted
+from tests.retry.helpers import POLL_US, K, build, ms, no_draws, observed, refusal, scripted
 
 A = Action
 
@@ -163,8 +163,14 @@ def test_an_operation_that_does_not_exist_is_an_error_of_the_model():
         build("documented", no_draws).decide(refusal(op="claim_it"))
 
 
-def test_refusals_and_decisions_show_themselves():
+def test_refusals_and_answers_show_themselves():
     assert (
         repr(refusal(nth=2, now_us=5))
         == "Refusal(invalid_claim_grant of claim_execution for finish, nth=2, at 5 us)"
     )
+    shown = [repr(observed()), repr(observed(False)), repr(observed(False, K.LEASE_CONFLICT, now_us=9))]
+    assert shown == [
+        "Observed(ok of claim_execution for finish at 0 us)",
+        "Observed(unknown of claim_execution for finish at 0 us)",
+        "Observed(lease_conflict of claim_execution for finish at 9 us)",
+    ]

@@ -13,7 +13,8 @@ K, A = ContentionKind, Action
 RECORDED = {
     "add_execution_to_flow": ["flow_already_terminal"],
     "block_execution_for_admission": ["execution_not_active", "execution_not_eligible"],
-    "buffer_signal_for_pending_waitpoint": ["signal_limit_exceeded", "waitpoint_closed", "waitpoint_not_found"],
+    "buffer_signal_for_pending_waitpoint": [
+        "signal_limit_exceeded", "waitpoint_closed", "waitpoint_not_found"],
     "cancel_execution": ["execution_not_active", "lease_revoked", "stale_lease"],
     "cancel_flow": ["flow_already_terminal"],
     "change_priority": ["execution_not_eligible"],
@@ -235,6 +236,8 @@ def test_the_canonical_form_names_every_change_by_operation():
     }
     assert Routing.parse(routing.canonical()) == routing
     assert Routing("naive").canonical() == "naive"
+    assert repr(Routing("naive")) == "Routing(naive)"
+    assert Routing.parse(routing) is routing
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from sim.retry import (
     Fleet,
     OwnSpec,
     PolicyError,
+    Routing,
     parse_policy,
     policies,
     register,
@@ -35,7 +36,8 @@ def test_documented_written_out():
             "no_eligible_execution": {"poll": {}},
             "rate_limit_exceeded": {
                 "server_hint": {
-                    "mode": "exact", "up_to": 1.0, "spread": "0s", "slack": None, "cap": None, "without": None,
+                    "mode": "exact", "up_to": 1.0, "spread": "0s", "slack": None, "cap": None,
+                    "without": None,
                 }
             },
         },
@@ -154,6 +156,19 @@ def test_a_policy_can_be_made_in_python():
     assert made == parse_policy({"backoff": {"full_jitter": {"base": "20ms"}}, "limits": {"attempts": 20}})
 
 
+def test_a_routing_made_in_python_brings_its_waits_with_it():
+    made = ComposedSpec(routing=Routing("naive"), limits={"acquire": True})
+    assert made == parse_policy("naive")
+    assert ComposedSpec.model_validate(made) is made
+
+
+def test_the_schema_for_editors_knows_bare_names_and_parameters():
+    backoff = ComposedSpec.model_json_schema()["properties"]["backoff"]
+    mapping, names = backoff["anyOf"]
+    assert names == {"enum": [word for each in BACKOFFS.values() for word in (each.key, *each.aliases)]}
+    assert list(mapping["properties"]) == list(BACKOFFS)
+
+
 def test_a_policy_that_was_used_can_be_sent_to_another_process():
     policy = parse_policy({"routing": {"lease_conflict": "retry"}, "budget": "envoy"})
     policy.build(lambda: 0.5, 1000)
@@ -171,8 +186,10 @@ MISTAKES = [
     ({"backoff": {"full_jitter": {"bse": "1s"}}},
      "backoff.full_jitter.bse: unknown key (did you mean 'base'?)"),
     ({"backoff": {"full_jitter": {"cap": 0}}}, "backoff.full_jitter.cap: must be longer than 0"),
-    ({"backoff": {"exponential": {"factor": 1.001}}}, "backoff.exponential.factor: must be 1, or at least 1.01"),
-    ({"backoff": {"full_jiter": {}}}, "backoff: there is no backoff 'full_jiter' (did you mean 'full_jitter'?)"),
+    ({"backoff": {"exponential": {"factor": 1.001}}},
+     "backoff.exponential.factor: must be 1, or at least 1.01"),
+    ({"backoff": {"full_jiter": {}}},
+     "backoff: there is no backoff 'full_jiter' (did you mean 'full_jitter'?)"),
     ({"backoff": {"none": {}, "poll": {}}}, "backoff: a backoff has exactly one key, not none and poll"),
     ({"backoff": {"chain": {"waits": []}}}, "backoff.tenacity_chain.waits: must not be empty"),
     ({"backoff": {"chain": {"waits": ["none", {"constant": {"dely": "1s"}}]}}},
@@ -189,7 +206,8 @@ MISTAKES = [
     ({"per_kind": {"lease_conflit": "none"}},
      "per_kind.lease_conflit: there is no kind 'lease_conflit' (did you mean 'lease_conflict'?)"),
     ({"per_kind": {"lease_conflict": {"constant": {"delay": 5}}}},
-     "per_kind.lease_conflict.constant.delay: 5 is not a duration (durations carry a unit: try '5s' or '5ms')"),
+     "per_kind.lease_conflict.constant.delay: 5 is not a duration"
+     " (durations carry a unit: try '5s' or '5ms')"),
     ({"per_kind": 5}, "per_kind: 5 is not a mapping of keys"),
     ({"budget": {"grpc_throttling": {"token_ratio": 0}}},
      "budget.grpc_throttling.token_ratio: 0 is too small: it must be above 0"),

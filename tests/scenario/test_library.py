@@ -103,7 +103,7 @@ def test_what_cannot_be_a_path_is_refused(name):
 
 
 def test_an_installation_without_scenarios_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(library, "_FOLDERS", (tmp_path,))
+    monkeypatch.setattr(library, "_FOLDERS", (tmp_path / "absent",))
     with pytest.raises(ScenarioError, match="nothing is legal here"):
         find("steady")
 

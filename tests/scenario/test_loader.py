@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sim.contention import ContentionKind
 from sim.distributions import Constant, Exponential, LogNormal
 from sim.scenario import Scenario, ScenarioError, load, loads
 from sim.scenario.faults import Crash, Pause, how_many
+from sim.scenario.model import Expect, Store
 from sim.scenario.workload import Burst, Closed, Deterministic, ExponentialBackoff, FixedBackoff, Poisson
 from sim.store.rules import CONTRACT, VALKEY
 from tests.scenario.told import told
@@ -229,6 +232,12 @@ def test_measured_distributions_are_read_beside_the_scenario(tmp_path):
     assert loads(json.dumps(scenario.resolved())) == scenario
 
 
+def test_parts_can_be_built_in_python():
+    assert Store(dialect="valkey", rules=VALKEY).rules is VALKEY
+    assert Expect(never=[ContentionKind.LEASE_CONFLICT]).never == (ContentionKind.LEASE_CONFLICT,)
+    assert Crash(workers=1, at=Constant(root="5s")).at.mean_us() == 5_000_000
+
+
 # What is refused
 
 
@@ -301,6 +310,52 @@ def test_what_is_no_yaml_is_refused():
     ]
 
 
+# Hostile input: whatever it is, it is a scenario or a ScenarioError, and soon
+
+
+def leaves(value, path=()):
+    if not isinstance(value, dict | list) or not value:
+        yield path
+        return
+    for key, below in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from leaves(below, (*path, key))
+
+
+PATHS = sorted(".".join(map(str, path)) for path in leaves(loads(FULL).resolved()))
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
+    st.sampled_from(["-1s", "1e9h", "0/s", "1e400", "99999999999999999999999", ".nan", "constant", "5s"]),
+    st.lists(st.integers(), max_size=3), st.dictionaries(st.text(max_size=5), st.integers(), max_size=3),
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.sampled_from(PATHS), JUNK)
+def test_any_value_at_any_key_is_loaded_or_refused(path, junk):
+    try:
+        scenario = loads(FULL, [f"{path}={json.dumps(junk)}"])
+    except ScenarioError:
+        return
+    assert loads(json.dumps(scenario.resolved())) == scenario
+
+
+@settings(deadline=None)
+@given(st.text(max_size=200) | st.text(alphabet="abu:-[]{}&*!?|>'\"#%@,\n \t", max_size=60))
+def test_any_text_is_loaded_or_refused(text):
+    with pytest.raises(ScenarioError):
+        loads(text)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=30))
+def test_any_override_is_applied_or_refused(text):
+    try:
+        scenario = loads(SMALL, [text])
+    except ScenarioError:
+        return
+    assert loads(json.dumps(scenario.resolved())) == scenario
+
+
 # Files
 
 
@@ -327,6 +382,19 @@ def test_a_file_that_is_no_scenario_is_refused(tmp_path, content, message):
     with pytest.raises(ScenarioError) as caught:
         load(file)
     assert str(caught.value) == f"{file}:{message}"
+
+
+def test_a_file_that_cannot_be_opened_is_refused(tmp_path, monkeypatch):
+    file = tmp_path / "own.yaml"
+    file.write_text(SMALL)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ScenarioError) as caught:
+        load(file)
+    assert str(caught.value) == f"{file}: cannot be read (Permission denied)"
 
 
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
