@@ -1,0 +1,39 @@
+"""contention-sim: contention in lease-based job engines, simulated.
+
+>>> import sim
+>>> study = sim.run("claim_storm", replications=3)      # doctest: +SKIP
+>>> study.frequency(), study.recovery()                 # doctest: +SKIP
+
+The public names are loaded when they are first used: who only reads results needs no simulator.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sim.api import run
+    from sim.contention import ContentionKind
+    from sim.results import Study, open
+    from sim.scenario import load
+
+_HOMES = {
+    "run": "sim.api",
+    "open": "sim.results",
+    "Study": "sim.results",
+    "load": "sim.scenario",
+    "ContentionKind": "sim.contention",
+}
+
+__all__ = ["ContentionKind", "Study", "load", "open", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sim' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

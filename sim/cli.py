@@ -73,17 +73,19 @@ def run(
     table. The same inputs write the same bytes to the same place.
     """
     with _user_mistakes():
-        from sim.scenario import find
-        from sim.study import arm_of, run_study
+        from sim import api
 
-        overrides = list(set_ or [])
-        overrides += [f"seed={seed}"] if seed is not None else []
-        overrides += [f"replications={replications}"] if replications is not None else []
-        loaded = _load(scenario, overrides)
-        arm = arm_of(loaded, policy)
         with _progress(quiet=as_json) as on_progress:
-            name = find(scenario).stem
-            study = run_study(loaded, [arm], name=name, out=out, jobs=jobs, on_progress=on_progress)
+            study = api.run(
+                scenario,
+                policy=policy,
+                replications=replications,
+                seed=seed,
+                overrides=list(set_ or []),
+                jobs=jobs,
+                out=out,
+                on_progress=on_progress,
+            )
         drawn = _draw(study) if plots else []
         if as_json:
             print(json.dumps(study.as_dict(), indent=2, allow_nan=False))

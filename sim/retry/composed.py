@@ -175,6 +175,8 @@ class Guarded(Composed):
         kind = refusal.kind
         if decision.action not in SENDS_AGAIN or kind is ContentionKind.NO_ELIGIBLE_EXECUTION:
             return decision
+        # An intent makes one retry at a time: an earlier one that led elsewhere is not answered any more.
+        self.ended(refusal.memory)
         for guard in self._guards:
             if not guard.may_retry(refusal):
                 return _GIVE_UP

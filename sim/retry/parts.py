@@ -103,7 +103,7 @@ class Named:
         def read(value: object) -> object:
             if isinstance(value, str):
                 return {meant.get(value, value): {}}
-            if isinstance(value, Mapping):
+            if isinstance(value, Mapping) and len(value) == 1:
                 return {meant.get(key, key): parameters for key, parameters in value.items()}
             return value
 

@@ -198,10 +198,7 @@ def resolve_dependency(
 
 
 def _unblock_child(store: Partition, ex: Execution, now_ms: int) -> None:
-    attempt = ex.state.attempt
-    if attempt is AttemptState.NONE:
-        attempt = AttemptState.PENDING_FIRST
-    ex.state = ELIGIBLE_AS[attempt]
+    ex.state = ELIGIBLE_AS[ex.state.attempt]
     ex.changed = store.stamp
     blocked_index(ex, _BLOCKED).discard(ex.id)
     make_eligible(store, ex, now_ms)
@@ -224,12 +221,9 @@ def _skip_child(store: Partition, ex: Execution, now_ms: int) -> None:
 
 def reset_dependencies(store: Partition, ex: Execution) -> int:
     """Make a replayed child wait again for edges that are staged, applied and not satisfied; count them."""
-    flow = store.flows.get(ex.flow)
-    dependencies = store.dependencies.get(ex.id)
-    if dependencies is None:
-        dependencies = store.dependencies[ex.id] = Dependencies()
+    dependencies = store.dependencies[ex.id]
     count = 0
-    for edge in flow.incoming.get(ex.id, ()) if flow is not None else ():
+    for edge in store.flows[ex.flow].incoming.get(ex.id, ()):
         dependency = dependencies.edges.get(edge)
         if dependency is not None and dependency.state != "satisfied":
             dependency.state = "unsatisfied"

@@ -24,12 +24,8 @@ class QuotaTable(dict["Id", Quota]):
 
     def release_slot(self, now_ms: int, quota: Id, execution: Id) -> None:
         """Give back the slot of an execution, guard and all; its entry in the rate window stays."""
-        record = self.get(quota)
-        if record is not None:
-            record.guards.pop(execution, None)
+        self[quota].guards.pop(execution, None)
 
     def take_slot(self, now_ms: int, quota: Id, execution: Id) -> None:
         """Take a slot without an admission, whatever the limits say."""
-        record = self.get(quota)
-        if record is not None:
-            record.guards[execution] = None
+        self[quota].guards[execution] = None

@@ -2,7 +2,7 @@
 
 A waitpoint, its condition, its signals and the suspension bound to it are separate records that can
 disagree, as in the engine: a waitpoint that is closed may leave its condition open, and signals of an
-earlier life of an id count for a later one. Left out: payloads, token secrets (a token is valid or not) and
+earlier life of an id count for a later one. A suspended execution has an open suspension. Left out: payloads, token secrets (a token is valid or not) and
 composite conditions.
 """
 
@@ -50,8 +50,7 @@ SIGNALS_MAX: Final = 10_000
 _CLOSED: Final = Ok({"outcome": "closed"})
 _ALREADY_CLOSED: Final = Ok({"outcome": "already_closed"})
 _CLEANED: Final = {
-    word: Ok({"outcome": word})
-    for word in ("not_found_cleaned", "not_suspended_cleaned", "no_active_suspension_cleaned", "not_yet_due")
+    word: Ok({"outcome": word}) for word in ("not_found_cleaned", "not_suspended_cleaned", "not_yet_due")
 }
 _AUTO_RESUME: Final = frozenset({"auto_resume_with_timeout_signal", "auto_resume"})
 _TIMED_OUT: Final = {
@@ -361,10 +360,9 @@ def resume_execution(store: Partition, now_ms: int, execution: Id, resume_delay_
     ex = store.executions.get(execution) or store.find(execution)
     if ex is None:
         return Refused(op, "execution_not_found")
-    current = store.suspensions.get(execution)
-    if ex.state.phase is not Phase.SUSPENDED or current is None or not current.is_open:
+    if ex.state.phase is not Phase.SUSPENDED:
         return Refused(op, "execution_not_suspended", ex.changed)
-    _close_waitpoint_record(store, current.waitpoint)
+    _close_waitpoint_record(store, store.suspensions[execution].waitpoint)
     close_suspension(store, ex)
     _resume(store, ex, now_ms, resume_delay_ms)
     return Ok({"public_state": ex.state.words["public_state"]})
@@ -379,10 +377,7 @@ def expire_suspension(store: Partition, now_ms: int, execution: Id) -> Outcome:
     if ex.state.phase is not Phase.SUSPENDED:
         store.suspension_timeouts.discard(execution)
         return _CLEANED["not_suspended_cleaned"]
-    current = store.suspensions.get(execution)
-    if current is None or not current.is_open:
-        store.suspension_timeouts.discard(execution)
-        return _CLEANED["no_active_suspension_cleaned"]
+    current = store.suspensions[execution]
     if current.timeout_at is None:
         return Refused("expire_suspension", "script_error", ex.changed)
     if now_ms < current.timeout_at:
@@ -429,20 +424,16 @@ def close_suspension(store: Partition, ex: Execution) -> None:
 
 
 def close_suspension_of(store: Partition, ex: Execution) -> None:
-    """Close the suspension of an execution with its waitpoint and condition."""
-    current = store.suspensions.get(ex.id)
-    if current is not None:
-        _close_waitpoint_record(store, current.waitpoint)
-        condition = store.conditions.get(current.waitpoint)
-        if condition is not None:
-            condition.closed = True
+    """Close the suspension of a suspended execution with its waitpoint and condition."""
+    waitpoint = store.suspensions[ex.id].waitpoint
+    _close_waitpoint_record(store, waitpoint)
+    store.conditions[waitpoint].closed = True
     close_suspension(store, ex)
     ex.suspension = None
     ex.waitpoint = None
 
 
 def _close_waitpoint_record(store: Partition, waitpoint: Id) -> None:
-    record = store.waitpoints.get(waitpoint)
-    if record is not None:
-        record.state = "closed"
-        record.changed = store.stamp
+    record = store.waitpoints[waitpoint]
+    record.state = "closed"
+    record.changed = store.stamp

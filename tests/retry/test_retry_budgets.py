@@ -198,6 +198,16 @@ def test_envoy_bounds_retries_that_wait_or_are_under_way():
     assert state.retries == 1
 
 
+def test_an_intent_whose_retry_led_elsewhere_holds_one_place_with_envoy():
+    """A claim is refused, so a grant is asked for, and that is refused too: still one retry of one intent."""
+    client = Client({"envoy": {"min_retry_concurrency": 5}})
+    assert client.fail(op="claim_execution") is AGAIN
+    assert client.fail(K.LEASE_CONFLICT, "issue_grant_and_claim") is Action.OTHER_EXECUTION
+    assert client.state.retries == 1
+    client.policy.observe(observed(True, op="issue_grant_and_claim", memory=client.memory))
+    assert client.state.retries == 0
+
+
 def test_envoy_allows_a_share_of_the_attempts_under_way():
     client = Client({"envoy": {"min_retry_concurrency": 0, "budget_percent": 0.2}})
     for _ in range(11):

@@ -191,6 +191,8 @@ MISTAKES = [
     ({"backoff": {"full_jiter": {}}},
      "backoff: there is no backoff 'full_jiter' (did you mean 'full_jitter'?)"),
     ({"backoff": {"none": {}, "poll": {}}}, "backoff: a backoff has exactly one key, not none and poll"),
+    ({"backoff": {"full": {}, "full_jitter": {}}},
+     "backoff: there is no backoff 'full' (did you mean 'full_jitter'?)"),
     ({"backoff": {"chain": {"waits": []}}}, "backoff.tenacity_chain.waits: must not be empty"),
     ({"backoff": {"chain": {"waits": ["none", {"constant": {"dely": "1s"}}]}}},
      "backoff.tenacity_chain.waits.1.constant.dely: unknown key (did you mean 'delay'?)"),
