@@ -18,7 +18,6 @@ quantile, and "a percentile" is one of p90, p95, p99 and p999 (of 100, and of 1,
 
 from __future__ import annotations
 
-import csv
 import inspect
 import math
 from abc import abstractmethod
@@ -33,6 +32,7 @@ import numpy as np
 from pydantic import Field, RootModel, Strict, ValidationInfo, model_serializer, model_validator
 from typing_extensions import TypeAliasType
 
+from sim.csv_rows import MAX_ROWS, read_rows
 from sim.rng import in_blocks
 from sim.schema import FROZEN, Choice, Duration, Interval, OneOf, Part, field, suggest
 from sim.units import MAX_DURATION_US, UNITS_US, quoted
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from pydantic import SerializerFunctionWrapHandler
 
     Floats = NDArray[np.float64]
-
-MAX_EMPIRICAL_VALUES: Final = 50_000
 
 PERCENTILES: Final[Mapping[str, float]] = {"p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 _BELOW_ONE: Final = math.nextafter(1.0, 0.0)
@@ -475,7 +473,7 @@ class Empirical(Part, Family):
     column: str | None = field(None, "The column of the CSV file that holds the durations.")
     unit: Literal["us", "ms", "s", "min", "h"] = field("ms", "The unit of the numbers.")
     values: Annotated[tuple[float, ...], Strict(False)] = field(
-        (), "The durations themselves, in place of a file.", max_length=MAX_EMPIRICAL_VALUES
+        (), "The durations themselves, in place of a file.", max_length=MAX_ROWS
     )
     source: str | None = field(None, "Where the values come from; filled in when a file is read.")
 
@@ -485,7 +483,8 @@ class Empirical(Part, Family):
             numbers, source = list(self.values), self.source
         elif self.csv is not None and self.column is not None and not self.values:
             folder = Path((info.context or {}).get("folder", "."))
-            numbers = _read_column(folder / self.csv, self.column)
+            path = folder / self.csv
+            numbers = [_number(row[self.column], path, line) for line, row in read_rows(path, self.column)]
             source = f"{self.csv}, column {self.column}"
         else:
             raise ValueError("empirical takes csv and column, or values")
@@ -674,28 +673,6 @@ def _sorted_us(numbers: list[float], unit: str) -> tuple[int, ...]:
         if not 0 <= value <= MAX_DURATION_US:
             raise ValueError(f"{number:g} {unit} is not a duration from 0 to ten years")
     return tuple(sorted(round(value) for value in values))
-
-
-def _read_column(path: Path, column: str) -> list[float]:
-    """Read one column of numbers; every error names the file, and the line where there is one."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            names = reader.fieldnames or []
-            if column not in names:
-                raise ValueError(f"{path} has no column {column!r} ({suggest(column, names)})")
-            numbers = []
-            for row in reader:
-                numbers.append(_number(row[column], path, reader.line_num))
-                if len(numbers) > MAX_EMPIRICAL_VALUES:
-                    raise ValueError(
-                        f"{path} has more than {MAX_EMPIRICAL_VALUES} rows; keep a sample of them"
-                    )
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise ValueError(f"cannot read {path}: {error}") from error
-    if not numbers:
-        raise ValueError(f"{path} has no rows")
-    return numbers
 
 
 def _number(text: str | None, path: Path, line: int) -> float:

@@ -9,6 +9,9 @@ service time, and is answered a reply delay after that.
 A request has three answers: ok, refused, unknown. A request or reply that is lost, or that would come
 after the time-out, is answered ``unknown`` at the time-out; whether it was applied is not known then.
 
+Where the rule ``transactions`` is ``serializable``, a partition has no such queue: an operation takes effect
+when its transaction commits (:mod:`sim.transactions`), and the reply leaves then.
+
 Messages between actors (claim requests, grants, hand-outs) take a request delay and are no attempts.
 """
 
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sim.record import NONE, UNKNOWN, Attempt, Op
 from sim.store import OPERATIONS, Store
+from sim.transactions import TransactionServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from sim.record import ExecutionLedger, Intent, Recorder
     from sim.rng import Streams
     from sim.scenario.model import Link as LinkSpec
+    from sim.scenario.model import Store as StoreSpec
     from sim.store.outcome import Outcome
 
 OPS: Final = tuple(Op(index, name) for index, name in enumerate(OPERATIONS))
@@ -71,15 +76,39 @@ class Client:
 
 
 class Server:
-    """One partition of the store with its queue: busy until an instant, that is all a queue needs here."""
+    """One partition of the store with its queue: busy until an instant, that is all a queue needs here.
 
-    __slots__ = ("busy_until_us", "operations", "service", "store")
+    Attributes
+    ----------
+    store : Store
+    service : Callable
+        Draws how long an operation takes (microseconds).
+    busy_until_us : int
+    outages : int
+        Outage windows that go on; above 0, what arrives has no effect and no answer.
+    """
+
+    __slots__ = ("busy_until_us", "operations", "outages", "service", "store")
 
     def __init__(self, store: Store, service: Callable[[], int]) -> None:
         self.store = store
         self.service = service
         self.busy_until_us = 0
+        self.outages = 0
         self.operations = tuple(getattr(store, op.name) for op in OPS)
+
+
+def servers_of(spec: StoreSpec, kernel: Kernel, streams: Streams) -> list[Server | TransactionServer]:
+    """Make the partitions of a store, all of one sort: the rule ``transactions`` says which."""
+    servers: list[Server | TransactionServer] = []
+    for partition in range(spec.partitions):
+        store, name = Store(spec.rules), f"store/{partition}"
+        if spec.rules.transactions == "atomic":
+            servers.append(Server(store, spec.service.sampler(streams.of(f"{name}/service"))))
+        else:
+            statement = spec.statement.sampler(streams.of(f"{name}/statement"))
+            servers.append(TransactionServer(kernel, store, spec.connections, statement))
+    return servers
 
 
 class Link:
@@ -102,7 +131,7 @@ class Link:
     def __init__(
         self,
         kernel: Kernel,
-        servers: Sequence[Server],
+        servers: Sequence[Server | TransactionServer],
         recorder: Recorder,
         ledger: ExecutionLedger,
         spec: LinkSpec,
@@ -115,7 +144,12 @@ class Link:
         self._timeout_us = spec.timeout
         self._effects = _ledger_effects(ledger)
         self.partitions = len(servers)
+        # What happens at the store: decided here once, because every attempt passes there.
+        self._arrive = self._serve
         for server in servers:
+            if isinstance(server, TransactionServer):
+                self._arrive = self._begin_transaction
+                server.answer = self._answer
             server.store.release_slot = self._slot_effect(server, "release_slot")
             server.store.take_slot = self._slot_effect(server, "take_slot")
 
@@ -175,9 +209,13 @@ class Link:
         """Send a message to another actor, which gets it after a request delay of the sender."""
         self._kernel.call_at(self._kernel._now + extra_us + sender.request(), deliver, content)
 
-    def _arrive(self, attempt: Attempt) -> None:
+    def _serve(self, attempt: Attempt) -> None:
+        """Carry out an operation for when its turn comes, which is known at its arrival."""
         now_us = self._kernel._now
         server = attempt.server
+        if server.outages:
+            self._meet_outage(attempt)
+            return
         start_us = server.busy_until_us
         if start_us < now_us:
             start_us = now_us
@@ -186,9 +224,35 @@ class Link:
         op = attempt.op.index
         server.store.stamp = (attempt.actor, op, start_us)
         outcome = server.operations[op](start_us // 1000, *attempt.arguments)
-        service_us = server.service()
-        server.busy_until_us = finish_us = start_us + service_us
-        effect = self._effects[op]
+        server.busy_until_us = finish_us = start_us + server.service()
+        self._answer(attempt, outcome, finish_us)
+
+    def _begin_transaction(self, attempt: Attempt) -> None:
+        """Let a transaction begin. When it ends is not known now, so the caller's time-out is a call."""
+        attempt.arrived_us = self._kernel._now
+        if attempt.server.outages:
+            self._meet_outage(attempt)
+            return
+        if attempt.outcome is None:
+            self._kernel.call_at(attempt.deadline_us, self._give_up, attempt)
+        attempt.server.begin(attempt)
+
+    def _meet_outage(self, attempt: Attempt) -> None:
+        """Let an attempt come to nothing: its caller finds out by its time-out."""
+        if attempt.outcome is None:
+            attempt.arrived_us = self._kernel._now
+            attempt.outcome = UNKNOWN
+            self._kernel.call_at(attempt.deadline_us, self._deliver, attempt)
+
+    def _give_up(self, attempt: Attempt) -> None:
+        """Answer an attempt whose transaction is still under way at its time-out."""
+        if attempt.outcome is None:
+            attempt.outcome = UNKNOWN
+            self._deliver(attempt)
+
+    def _answer(self, attempt: Attempt, outcome: Outcome, finish_us: int) -> None:
+        """Take down what an operation did, and let its reply leave at ``finish_us``."""
+        effect = self._effects[attempt.op.index]
         if effect is not None:
             effect(attempt, outcome)
         if attempt.outcome is not None:
@@ -201,10 +265,10 @@ class Link:
         if not client.replies_until_loss:
             client.replies_until_loss = client.next_lost_reply()
             done_us = _NEVER_US
-        if done_us > attempt.deadline_us:
-            outcome = UNKNOWN
-            done_us = attempt.deadline_us
         attempt.outcome = outcome
+        if done_us > attempt.deadline_us:
+            attempt.outcome = UNKNOWN
+            done_us = attempt.deadline_us
         heappush(self._queue, (done_us, 1, self._sequence(), None, self._deliver, attempt))
 
     def _deliver(self, attempt: Attempt) -> None:
@@ -223,19 +287,21 @@ class Link:
             owner.observe(attempt, outcome)
         process.resume(outcome)
 
-    def _slot_effect(self, origin: Server, operation: str) -> Callable[[int, int, int], None]:
+    def _slot_effect(
+        self, origin: Server | TransactionServer, operation: str
+    ) -> Callable[[int, int, int], None]:
         """Carry the end (or the reclaim) of a lease to the quota's partition, when it takes effect."""
 
         def schedule(now_ms: int, quota: int, execution: int) -> None:
             change = getattr(self._servers[self.partition_of(quota)].store.quotas, operation)
-            stamp: Any = origin.store.stamp  # as _arrive has set it
+            stamp: Any = origin.store.stamp  # who, what, when it takes effect
             self._kernel.call_at(stamp[2], lambda _: change(now_ms, quota, execution))
 
         return schedule
 
 
 def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome], None] | None]:
-    """Say which accepted operations change what became of an execution."""
+    """Say which operations change what became of an execution, and how."""
 
     def created(attempt: Attempt, outcome: Outcome) -> None:
         if outcome.code == "OK":
@@ -247,18 +313,44 @@ def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome]
         elif outcome.code == "max_retries_exhausted":
             ledger.finished(attempt.execution, attempt.started_us, "failed")
 
-    def ended(word: str) -> Callable[[Attempt, Outcome], None]:
-        def effect(attempt: Attempt, outcome: Outcome) -> None:
-            if outcome.ok and outcome.values["outcome"] in ("completed", "terminal_failed", "cancelled"):
-                ledger.finished(attempt.execution, attempt.started_us, word)
+    def next_leased(attempt: Attempt, outcome: Outcome) -> None:
+        if outcome.ok and outcome.values["execution"] is not None:
+            ledger.leased(outcome.values["execution"], attempt.started_us)
 
-        return effect
+    def ended(attempt: Attempt, outcome: Outcome) -> None:
+        end = _ENDS.get(outcome.values.get("outcome", "")) if outcome.ok else None
+        if end is not None and outcome.code == "OK":
+            ledger.finished(attempt.execution, attempt.started_us, end)
+
+    def child_skipped(attempt: Attempt, outcome: Outcome) -> None:
+        if outcome.ok and outcome.values.get("child_skipped"):
+            ledger.finished(attempt.execution, attempt.started_us, "skipped")
 
     effects: list[Callable[[Attempt, Outcome], None] | None] = [None] * len(OPS)
-    effects[OP["create_execution"].index] = created
-    for name in ("claim_execution", "claim_resumed_execution", "reclaim_execution"):
-        effects[OP[name].index] = leased
-    effects[OP["complete_execution"].index] = ended("success")
-    effects[OP["fail_execution"].index] = ended("failed")
-    effects[OP["cancel_execution"].index] = ended("cancelled")
+    by_name = {
+        "create_execution": created,
+        "claim_execution": leased,
+        "claim_resumed_execution": leased,
+        "reclaim_execution": leased,
+        "claim_next": next_leased,
+        "resolve_dependency": child_skipped,
+        **dict.fromkeys(
+            ("complete_execution", "fail_execution", "cancel_execution", "expire_execution", "expire_suspension"),
+            ended,
+        ),
+    }
+    for name, effect in by_name.items():
+        effects[OP[name].index] = effect
     return effects
+
+
+# What the operations that may end an execution answer when they did.
+_ENDS: Final = {
+    "completed": "success",
+    "terminal_failed": "failed",
+    "fail": "failed",
+    "cancelled": "cancelled",
+    "cancel": "cancelled",
+    "expired": "expired",
+    "expire": "expired",
+}

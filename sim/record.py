@@ -86,12 +86,15 @@ class Intent:
     start_us : int
     attempts, refusals, failures : int
         Attempts made; those refused with a kind; those refused or unanswered.
+    flow, waitpoint : int
+        Likewise, for intents that are about one.
     memory : object
         State that the retry policy keeps for this intent.
     """
 
     __slots__ = (
-        "actor", "attempts", "execution", "failures", "goal", "id", "memory", "refusals", "root", "start_us",
+        "actor", "attempts", "execution", "failures", "flow", "goal", "id", "memory", "refusals", "root",
+        "start_us", "waitpoint",
     )  # fmt: skip
 
     def __init__(self, number: int, root: int, goal: str, actor: int, execution: int, start_us: int) -> None:
@@ -100,6 +103,7 @@ class Intent:
         self.goal = goal
         self.actor = actor
         self.execution = execution
+        self.flow = self.waitpoint = NONE
         self.start_us = start_us
         self.attempts = 0
         self.refusals = 0
@@ -274,12 +278,13 @@ class Recorder:
         rival: Any = outcome.rival
         rival_actor, rival_op, rival_us = rival or (NONE, NONE, attempt.started_us - NONE)
         intent = attempt.intent
-        intent_id, root, nth = NONE, NONE, 1
+        intent_id = root = flow = waitpoint = NONE
+        nth = 1
         if intent is not None:
             intent.refusals = nth = intent.refusals + 1
-            intent_id, root = intent.id, intent.root
+            intent_id, root, flow, waitpoint = intent.id, intent.root, intent.flow, intent.waitpoint
         self._contention_rows += _pack_contention(
-            attempt.sent_us, attempt.arrived_us, attempt.done_us, attempt.execution, NONE, NONE, intent_id,
+            attempt.sent_us, attempt.arrived_us, attempt.done_us, attempt.execution, flow, waitpoint, intent_id,
             root, attempt.started_us - rival_us, attempt.actor, rival_actor, nth, number, attempt.op.index,
             kind.index, rival_op, NONE, NONE,
         )  # fmt: skip
@@ -419,9 +424,15 @@ def _names(indexes: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
 
 
 class ExecutionLedger:
-    """What became of each execution, by its index, from accepted operations at the store's instants."""
+    """What became of each execution, by its index, from accepted operations at the store's instants.
 
-    __slots__ = ("_watchers", "created_us", "finished_us", "leased_us", "leases", "outcome")
+    Attributes
+    ----------
+    on_end : Callable or None
+        Called with the execution and the instant whenever one ends.
+    """
+
+    __slots__ = ("_watchers", "created_us", "finished_us", "leased_us", "leases", "on_end", "outcome")
 
     def __init__(self) -> None:
         self.created_us = array("q")
@@ -430,6 +441,7 @@ class ExecutionLedger:
         self.outcome = array("b")
         self.leases = array("i")
         self._watchers: dict[int, Callable[[int], None]] = {}
+        self.on_end: Callable[[int, int], None] | None = None
 
     def watch(self, execution: int, on_end: Callable[[int], None]) -> None:
         """Call ``on_end`` with the instant at which an execution ends."""
@@ -455,18 +467,20 @@ class ExecutionLedger:
         """Take down a terminal outcome."""
         self.finished_us[execution] = at_us
         self.outcome[execution] = OUTCOMES.index(outcome)
-        on_end = self._watchers.pop(execution, None)
-        if on_end is not None:
-            on_end(at_us)
+        watcher = self._watchers.pop(execution, None)
+        if watcher is not None:
+            watcher(at_us)
+        if self.on_end is not None:
+            self.on_end(execution, at_us)
 
-    def table(self, class_of: Sequence[str], window_us: tuple[int, int]) -> pa.Table:
+    def table(self, class_of: Callable[[int], str], window_us: tuple[int, int]) -> pa.Table:
         """Give one row an execution that exists; ``class_of`` names the class by index."""
         created = np.frombuffer(self.created_us, np.int64)
         exists = np.flatnonzero(created >= 0)
         created = created[exists]
         return pa.table({
             "execution": exists.astype(np.int64),
-            "class": _dictionary([class_of[index] for index in exists.tolist()]),
+            "class": _dictionary([class_of(index) for index in exists.tolist()]),
             "created_us": created,
             "leased_us": _or_null(np.frombuffer(self.leased_us, np.int64)[exists]),
             "finished_us": _or_null(np.frombuffer(self.finished_us, np.int64)[exists]),

@@ -8,25 +8,30 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
-from sim import faults
 from sim.actors.base import ACTIONS, World
+from sim.actors.flows import Dispatcher, FlowBuilder, FlowSubmitter
+from sim.actors.limits import quota_limits
+from sim.actors.operator import Operator
 from sim.actors.reconciler import Reconciler
-from sim.actors.scheduler import Scheduler, quota_limits
+from sim.actors.scheduler import Scheduler
+from sim.actors.signaler import Signaler
 from sim.actors.submitter import Submitter
 from sim.actors.worker import Worker
+from sim.faults import Faults, draw_windows
 from sim.kernel import Kernel
-from sim.link import OPS, Link, Server
+from sim.link import OPS, Link, servers_of
 from sim.record import ExecutionLedger, Recorder, fingerprint
 from sim.rng import Streams
-from sim.store import Store
 from sim.workload import Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sim.faults import FaultWindow
+    from sim.link import Server
     from sim.retry import PolicySpec
     from sim.scenario import Scenario
+    from sim.transactions import TransactionServer
 
 
 class RunResult(NamedTuple):
@@ -100,26 +105,22 @@ def run(
     recorder = Recorder(OPS, [action.value for action in ACTIONS], window_us, keep_attempts=keep_attempts)
     ledger = ExecutionLedger()
     spec = scenario.store
-    servers = [
-        Server(Store(spec.rules), spec.service.sampler(streams.of(f"store/{partition}/service")))
-        for partition in range(spec.partitions)
-    ]  # fmt: skip
+    servers = servers_of(spec, kernel, streams)
     link = Link(kernel, servers, recorder, ledger, scenario.link)
-    workload = Workload(scenario.workload, streams)
+    workload = Workload(scenario.workload, streams, spec.partitions)
     world = World(kernel, link, recorder, workload, streams, scenario, policy)
 
     for number, quota in enumerate(scenario.quotas.values()):
         store = servers[link.partition_of(number)].store
         store.create_quota_policy(0, number, *quota_limits(quota))
-    windows = faults.draw_windows(scenario, streams)
+    windows = draw_windows(scenario, streams, end_us)
     with _rare_collections():
-        _start_actors(world, ledger, windows, end_of_arrivals_us)
+        _start_actors(world, ledger, servers, windows, end_of_arrivals_us)
         kernel.run_until(end_us)
     recorder.end_all(end_us, "open")
 
     contentions, intents = recorder.contentions(), recorder.intents()
-    class_names = [workload.names[number] for number in workload.class_of]
-    executions = ledger.table(class_names, window_us)
+    executions = ledger.table(workload.class_name, window_us)
     return RunResult(
         arm=arm,
         replication=replication,
@@ -146,20 +147,44 @@ def _rare_collections() -> Iterator[None]:
 
 
 def _start_actors(
-    world: World, ledger: ExecutionLedger, windows: list[FaultWindow], end_of_arrivals_us: int
+    world: World,
+    ledger: ExecutionLedger,
+    servers: Sequence[Server | TransactionServer],
+    windows: list[FaultWindow],
+    until_us: int,
 ) -> None:
     """Create the actors and start them: the order is that of ties at the first instant."""
     scenario = world.scenario
-    submitter = Submitter(world, 0, ledger, end_of_arrivals_us)
+    submitter = Submitter(world, 0, ledger, until_us)
     schedulers = [Scheduler(world, number) for number in range(scenario.schedulers.count)]
     reconcilers = [Reconciler(world, number) for number in range(scenario.reconcilers.count)]
-    workers = [Worker(world, number, schedulers, reconcilers) for number in range(scenario.workers.count)]
+    suspends = any(each.suspends is not None for each in scenario.workload.classes.values())
+    signaler = Signaler(world, 0) if suspends else None
+    workers = [
+        Worker(world, number, schedulers, reconcilers, signaler) for number in range(scenario.workers.count)
+    ]
     submitter.start()
+    _start_flows(world, ledger, until_us)
     for reconciler in reconcilers:
         reconciler.start()
+    Faults(world.kernel, workers, world.troubles, servers).apply(windows)
     for worker in workers:
         worker.start()
-    faults.apply(windows, workers, world.kernel)
+    if scenario.operators.is_busy:
+        for number in range(scenario.operators.count):
+            Operator(world, number, reconcilers, until_us).start()
+
+
+def _start_flows(world: World, ledger: ExecutionLedger, until_us: int) -> None:
+    """Create who makes flows and who resolves them, where the workload has any."""
+    workload = world.scenario.workload
+    flows = workload.flows
+    if flows is None and all(each.children is None for each in workload.classes.values()):
+        return
+    ledger.on_end = Dispatcher(world, 0, flows).ended
+    if flows is not None:
+        builders = [FlowBuilder(world, number, flows) for number in range(flows.builders)]
+        FlowSubmitter(world, 0, flows, builders, until_us).start()
 
 
 def _labelled(table: pa.Table, arm: str, replication: int) -> pa.Table:

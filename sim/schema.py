@@ -128,13 +128,17 @@ _LIMITS: Final[Mapping[str, str]] = {
 _OTHERS: Final[Mapping[str, str]] = {"missing": "this key is required"}
 
 
-def refusal(problems: Iterable[tuple[tuple[str | int, ...], str]]) -> ValidationError:
+Problem = tuple[tuple[str | int, ...], str]
+"""The path of a mistake, relative to the model that finds it, and what is wrong there."""
+
+
+def refusal(problems: Iterable[Problem]) -> ValidationError:
     """Build the error to be raised when a check finds mistakes at other places than where it runs.
 
     Parameters
     ----------
     problems
-        The path of each mistake, relative to the model that checks, and what is wrong there.
+        The mistakes, at least one.
     """
     lines: list[InitErrorDetails] = [
         {
@@ -159,6 +163,11 @@ def _whole_ms(us: int) -> int:
     return us
 
 
+def _parse_signed_us(text: object) -> int:
+    written = str(text)
+    return -parse_duration_us(written[1:]) if written.startswith("-") else parse_duration_us(text)
+
+
 def _written(pattern: str, *examples: str) -> WithJsonSchema:
     """Build the JSON Schema of a quantity: text with a unit, or a bare 0."""
     text = {"type": "string", "pattern": f"^{pattern}$"}
@@ -175,6 +184,17 @@ Duration = TypeAliasType(
     ],
 )
 """Whole microseconds, written as a duration such as ``250ms``."""
+
+SignedDuration = TypeAliasType(
+    "SignedDuration",
+    Annotated[
+        int,
+        BeforeValidator(_parse_signed_us),
+        PlainSerializer(format_duration, return_type=str),
+        _written("-?" + DURATION_PATTERN, "-200ms", "50ms"),
+    ],
+)
+"""Whole microseconds before (negative) or after, written as a duration such as ``-200ms``."""
 
 Interval = Annotated[Duration, AfterValidator(_positive)]
 """A duration longer than 0."""
@@ -276,7 +296,7 @@ class OneOf:
         union: Any = schema
         while union["type"] != "tagged-union":
             union = union["schema"]
-        choices = {key: choice["schema"] for key, choice in union["choices"].items()}
+        choices = dict(union["choices"])
         short = choices.pop(SHORTHAND, None)
         written: JsonSchemaValue = {
             "type": "object",

@@ -121,7 +121,7 @@ def test_the_ledger_keeps_the_first_lease_and_the_end():
     ledger.leased(2, 170)
     ledger.leased(2, 190)
     ledger.finished(2, 230, "failed")
-    rows = ledger.table(["a", "b", "a"], (120, 200)).to_pylist()
+    rows = ledger.table("aba".__getitem__, (120, 200)).to_pylist()
     nothing = {"leased_us": None, "finished_us": None, "outcome": None, "leases": 0}
     assert rows == [
         {"execution": 0, "class": "a", "created_us": 150, **nothing, "in_window": True},

@@ -9,10 +9,14 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from sim.actors.limits import Limits
+from sim.contention import ContentionKind
 from sim.kernel import Process
 from sim.link import OP, Client
 from sim.record import NONE, REJECTED
-from sim.retry import REJECT, Action, Decision, Observed, Refusal
+from sim.retry import REJECT, Action, Decision, Fleet, Observed, Refusal
+from sim.trouble import Trouble
+from sim.units import US_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -47,6 +51,12 @@ class World:
         The retry policy of this arm.
     lanes : list of str
         Every lane in use, in the scenario's order.
+    fleet : Fleet
+        State of the policy that all clients share.
+    troubles : list of Trouble
+        Of every actor's connection, in the order of their creation.
+    limits : Limits
+        Quotas and budgets.
     ids : Iterator[int]
         Numbers for leases and attempts, in order of use.
     """
@@ -70,6 +80,21 @@ class World:
         self.policy = policy
         self.lanes = list(dict.fromkeys(c.lane for c in scenario.workload.classes.values()))
         self.ids: Iterator[int] = count(1)
+        self.fleet = Fleet()
+        self.troubles: list[Trouble] = []
+        self.limits = Limits(scenario)
+        self.partition_of = workload.partition_of
+        self._policies = {
+            name: {"required_capabilities": list(each.capabilities)} if each.capabilities else None
+            for name, each in scenario.workload.classes.items()
+        }
+
+    def creation(self, execution: int, now_us: int) -> tuple[Any, ...]:
+        """Give the arguments with which an execution is created."""
+        spec = self.workload.class_spec(execution)
+        deadline_at = None if spec.deadline is None else (now_us + spec.deadline) // US_PER_MS
+        policy = self._policies[self.workload.class_name(execution)]
+        return (execution, spec.lane, spec.priority, None, None, policy, deadline_at)
 
 
 class Actor:
@@ -94,10 +119,15 @@ class Actor:
         self.paused_until_us = 0
         self.client = Client(world.streams, self.name, world.scenario.link)
         self.policy: Policy = world.policy.build(
-            uniform=world.streams.uniform(f"{self.name}/retry"), poll_us=world.scenario.workers.poll
+            uniform=world.streams.uniform(f"{self.name}/retry"),
+            poll_us=world.scenario.workers.poll,
+            fleet=world.fleet,
         )
+        self.trouble = Trouble(self.client, world.scenario.link, world.streams, self.name)
+        world.troubles.append(self.trouble)
         # Budgets, breakers and rate limiters watch every attempt; a policy without them costs nothing here.
         self.watches = hasattr(self.policy, "observe")
+        self._on_end: Callable[[Any], None] | None = getattr(self.policy, "ended", None)
         self.send: Send = self._paced_send if hasattr(self.policy, "before_send") else world.link.send
 
     def __repr__(self) -> str:
@@ -120,6 +150,8 @@ class Actor:
 
     def end(self, intent: Intent, resolution: str, cause: str | None = None) -> None:
         """End an intent, now."""
+        if self._on_end is not None:
+            self._on_end(intent.memory)
         self.world.recorder.end(intent, self.world.kernel._now, resolution, cause)
 
     def decide(self, intent: Intent, op: Op, outcome: Refused | Unknown) -> Decision:
@@ -129,11 +161,42 @@ class Actor:
             self.world.recorder.decided(_ACTION_INDEX[decision.action], decision.delay_us)
         return decision
 
+    def carry_out(
+        self,
+        process: Process,
+        intent: Intent,
+        op: Op,
+        partition: int,
+        arguments: tuple[Any, ...],
+        execution: int = NONE,
+    ) -> Generator[None, Any, tuple[Any, Action | None]]:
+        """Send an operation until it is carried out, or until the policy says not to send it again.
+
+        Returns
+        -------
+        tuple
+            The last outcome; and None when it was carried out, else the policy's action, whose delay has
+            been waited for.
+        """
+        while True:
+            self.send(process, op, partition, arguments, intent, execution)
+            outcome = yield
+            if outcome.ok:
+                return outcome, None
+            action, delay_us = self.decide(intent, op, outcome)
+            if delay_us:
+                process.sleep(delay_us)
+                yield
+            if action is not Action.RETRY:
+                return outcome, action
+
     def consult(self, intent: Intent, op: Op, outcome: Refused | Unknown) -> Decision:
         """Ask the policy about a refusal that another actor met, and took down, on this one's behalf."""
         if outcome is REJECTED:
             return Decision(Action.GIVE_UP, 0)
-        intent.failures += 1
+        if outcome.kind is not ContentionKind.NO_ELIGIBLE_EXECUTION or not intent.failures:
+            # Polls are no failures: a slot that was idle for long meets its first lost race fresh.
+            intent.failures += 1
         now_us = self.world.kernel._now
         refusal = Refusal(
             outcome.kind, outcome.code, op.name, intent.goal, intent.failures, now_us - intent.start_us,

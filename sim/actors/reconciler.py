@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sim.actors.base import Actor
 from sim.actors.worker import HandOut
 from sim.link import OP
+from sim.record import NONE
 from sim.retry import Action
+from sim.units import US_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -42,6 +44,24 @@ _PROMOTE: Final = OP["promote_delayed"]
 _UNBLOCK: Final = OP["unblock_execution"]
 _RECONCILE_QUOTA: Final = OP["reconcile_quota"]
 
+_READ_SUSPENSIONS: Final = OP["read_due_suspensions"]
+_READ_WAITPOINTS: Final = OP["read_due_waitpoints"]
+_READ_DEADLINES: Final = OP["read_due_deadlines"]
+_READ_UNRESOLVED: Final = OP["read_unresolved"]
+_READ_BACKLOG: Final = OP["read_cancel_backlog"]
+_READ_BUDGET: Final = OP["read_budget"]
+_EXPIRE_SUSPENSION: Final = OP["expire_suspension"]
+_CLOSE_WAITPOINT: Final = OP["close_waitpoint"]
+_EXPIRE: Final = OP["expire_execution"]
+_RESOLVE: Final = OP["resolve_dependency"]
+_CANCEL: Final = OP["cancel_execution"]
+_ACK: Final = OP["ack_cancel_member"]
+_RESET: Final = OP["reset_budget"]
+
+# Bounds of the engine's scanners besides the batch (dependency and cancel reconciler).
+_EDGES_AN_EXECUTION: Final = 20
+_MEMBERS_A_FLOW: Final = 500
+
 _RECLAIMABLE: Final = frozenset({"marked_expired", "already_expired", "already_revoked"})
 
 
@@ -55,6 +75,8 @@ class Reconciler(Actor):
         self._spec = world.scenario.reconcilers
         self._rules = world.scenario.store.rules
         self._idle: deque[Slot] = deque()
+        self._revoked: deque[int] = deque()
+        self._resets: dict[int, int] = {}
 
     def start(self) -> None:
         """Start every scan that has something to do in this scenario."""
@@ -62,18 +84,49 @@ class Reconciler(Actor):
             ("lease_expiry", self._spec.lease_expiry, self._sweep_leases),
             ("delayed", self._spec.delayed, self._sweep_delayed),
         ]
-        if self._rules.granted_execution == "leaves_eligible_set":
-            scans.append(("grants", self._spec.grants, self._sweep_grants))
-        if self.world.scenario.quotas:
-            if self._rules.admission_denied == "blocked":
-                scans.append(("unblock", self._spec.unblock, self._sweep_blocked))
-            if self._rules.concurrency_release == "reconciler":
-                scans.append(("quota", self._spec.quota, self._sweep_quotas))
+        scans += self._scans_of_rules() + self._scans_of_workload()
         for name, interval_us, sweep in scans:
             if interval_us is None:
                 continue
             phase = self.world.streams.uniform(f"{self.name}/phase/{name}")
             self.spawn(partial(self._scan, interval_us, int(phase() * interval_us), sweep))
+
+    def _scans_of_rules(self) -> list[tuple[str, int | None, Sweep]]:
+        """Give the scans that repair what the dialect leaves behind."""
+        scans: list[tuple[str, int | None, Sweep]] = []
+        if self._rules.granted_execution == "leaves_eligible_set":
+            scans.append(("grants", self._spec.grants, self._sweep_grants))
+        if "blocked" in (
+            self._rules.admission_denied,
+            self._rules.budget_denied,
+            self._rules.capability_denied,
+        ):
+            scans.append(("unblock", self._spec.unblock, self._sweep_blocked))
+        if self.world.scenario.quotas and self._rules.concurrency_release == "reconciler":
+            scans.append(("quota", self._spec.quota, self._sweep_quotas))
+        return scans
+
+    def _scans_of_workload(self) -> list[tuple[str, int | None, Sweep]]:
+        """Give the scans for what only some workloads have."""
+        scenario = self.world.scenario
+        classes = scenario.workload.classes.values()
+        scans: list[tuple[str, int | None, Sweep]] = []
+        if any(each.suspends is not None for each in classes):
+            scans.append(("suspension_timeout", self._spec.suspension_timeout, self._sweep_suspensions))
+            scans.append(("pending_waitpoints", self._spec.pending_waitpoints, self._sweep_waitpoints))
+        if scenario.workload.flows is not None or any(each.children is not None for each in classes):
+            scans.append(("dependencies", self._spec.dependencies, self._sweep_dependencies))
+        if scenario.workload.flows is not None and scenario.operators.cancel_flow > 0:
+            scans.append(("cancels", self._spec.cancels, self._sweep_cancels))
+        if any(each.deadline is not None for each in classes):
+            scans.append(("deadlines", self._spec.deadlines, self._sweep_deadlines))
+        if any(each.reset is not None for each in scenario.budgets.values()):
+            scans.append(("budgets", self._spec.budgets, self._sweep_budgets))
+        return scans
+
+    def revoked(self, execution: int) -> None:
+        """Take note of a lease that an operator revoked: no index leads to it any more."""
+        self._revoked.append(execution)
 
     def idle(self, slot: Slot) -> None:
         """Take note of a slot that found nothing to do."""
@@ -92,13 +145,14 @@ class Reconciler(Actor):
 
     def _due(
         self, process: Process, op: Op, partition: int, arguments: tuple[Any, ...]
-    ) -> Generator[None, Any, list[int]]:
+    ) -> Generator[None, Any, list[Any]]:
         """Read a due index; no answer is as good as nothing due, the next pass reads again."""
         self.send(process, op, partition, arguments)
         outcome = yield
         return outcome.values["due"] if outcome.ok else []
 
     def _sweep_leases(self, process: Process, partition: int) -> Story:
+        """Mark lapsed leases and, where the rules reclaim, hand them and revoked ones to idle slots."""
         due = yield from self._due(process, _READ_LEASES, partition, (self._spec.batch,))
         for execution in due:
             intent = self.begin("repair", execution)
@@ -110,17 +164,26 @@ class Reconciler(Actor):
                 yield from self._hand_out(process, intent, partition, execution)
             else:
                 self.end(intent, "recovered")
+        mine = [each for each in self._revoked if self.world.partition_of(each) == partition]
+        for execution in mine[: len(self._idle)]:
+            self._revoked.remove(execution)
+            intent = self.begin("repair", execution)
+            yield from self._hand_out(process, intent, partition, execution)
 
     def _hand_out(self, process: Process, intent: Intent, partition: int, execution: int) -> Story:
         """Grant a lapsed execution to the longest-idle slot and tell it."""
+        if not self._idle:
+            self.end(intent, "recovered")
+            return
         slot = self._idle.popleft()
         slot.listed_by = None
-        ttl_ms = self.world.scenario.schedulers.grant_ttl // 1000
+        ttl_ms = self.world.scenario.schedulers.grant_ttl // US_PER_MS
         arguments = (execution, slot.worker.index, ttl_ms, slot.worker.capabilities)
         granted = yield from self._attempt(process, intent, _GRANT, partition, arguments)
         if granted is not None:
             self.end(intent, "recovered")
-            self.world.link.message(self.client, slot.hand_out, HandOut(execution))
+            hand_out = HandOut(execution, granted.values["grant_expires_at"])
+            self.world.link.message(self.client, slot.hand_out, hand_out)
 
     def _sweep_grants(self, process: Process, partition: int) -> Story:
         due = yield from self._due(process, _READ_GRANTS, partition, (self._spec.batch,))
@@ -134,18 +197,81 @@ class Reconciler(Actor):
                 yield from self._repair(process, _PROMOTE, partition, execution, (execution,))
 
     def _sweep_blocked(self, process: Process, partition: int) -> Story:
-        """Unblock what a quota had blocked.
+        """Unblock what an admission had blocked and what may go on now.
 
-        The engine's scan looks at a rate window that nothing writes, so it always finds room in it, and
-        lets everything out; whoever is still over the limit is blocked again at the next admission.
+        For quotas that is everything: the engine's scan looks at a rate window that nothing writes, so it
+        always finds room in it; whoever is still over the limit is blocked again at the next admission.
         """
-        reason, index = "waiting_for_quota", "blocked_by_quota"
+        for index, reason, may_go_on in (
+            ("blocked_by_quota", "waiting_for_quota", self._always),
+            ("blocked_by_budget", "waiting_for_budget", self._within_budget),
+            ("blocked_by_route", "waiting_for_capable_worker", self._is_served),
+        ):
+            for lane in self.world.lanes:
+                arguments = (lane, index, 2 * self._spec.batch)
+                blocked = yield from self._due(process, _READ_BLOCKED, partition, arguments)
+                for execution in blocked:
+                    if (yield from may_go_on(process, execution)):
+                        yield from self._repair(process, _UNBLOCK, partition, execution, (execution, reason))
+
+    def _always(self, _process: Process, _execution: int) -> Generator[None, Any, bool]:
+        yield from ()
+        return True
+
+    def _within_budget(self, process: Process, execution: int) -> Generator[None, Any, bool]:
+        number, _ = self.world.limits.budgets[self.world.workload.class_name(execution)]
+        self.send(process, _READ_BUDGET, self.world.link.partition_of(number), (number,))
+        outcome = yield
+        return bool(outcome.ok and not outcome.values["used_up"])
+
+    def _is_served(self, _process: Process, execution: int) -> Generator[None, Any, bool]:
+        yield from ()
+        wanted = self.world.workload.class_spec(execution).capabilities
+        return set(wanted) <= set(self.world.scenario.workers.capabilities)
+
+    def _sweep_suspensions(self, process: Process, partition: int) -> Story:
+        due = yield from self._due(process, _READ_SUSPENSIONS, partition, (self._spec.batch,))
+        for execution in due:
+            yield from self._repair(process, _EXPIRE_SUSPENSION, partition, execution, (execution,))
+
+    def _sweep_waitpoints(self, process: Process, partition: int) -> Story:
+        due = yield from self._due(process, _READ_WAITPOINTS, partition, (2 * self._spec.batch,))
+        for waitpoint in due:
+            yield from self._repair(process, _CLOSE_WAITPOINT, partition, NONE, (waitpoint,))
+
+    def _sweep_deadlines(self, process: Process, partition: int) -> Story:
+        due = yield from self._due(process, _READ_DEADLINES, partition, (self._spec.batch,))
+        for execution in due:
+            yield from self._repair(process, _EXPIRE, partition, execution, (execution,))
+
+    def _sweep_dependencies(self, process: Process, partition: int) -> Story:
+        """Resolve the edges whose dispatch was lost."""
         for lane in self.world.lanes:
-            blocked = yield from self._due(
-                process, _READ_BLOCKED, partition, (lane, index, 2 * self._spec.batch)
-            )
-            for execution in blocked:
-                yield from self._repair(process, _UNBLOCK, partition, execution, (execution, reason))
+            arguments = (lane, self._spec.batch, _EDGES_AN_EXECUTION)
+            due = yield from self._due(process, _READ_UNRESOLVED, partition, arguments)
+            for edge in due:
+                yield from self._repair(process, _RESOLVE, partition, edge[3], edge)
+
+    def _sweep_cancels(self, process: Process, partition: int) -> Story:
+        """Cancel the members of cancelled flows and tick them off; those that have ended are ticked off too."""
+        due = yield from self._due(process, _READ_BACKLOG, partition, (self._spec.batch, _MEMBERS_A_FLOW))
+        for flow, members in due:
+            for member in members:
+                intent = self.begin("repair", member)
+                intent.flow = flow
+                cancel = (member, "operator_override")
+                _, stopped = yield from self.carry_out(process, intent, _CANCEL, partition, cancel, member)
+                if stopped in (None, Action.SKIP):
+                    yield from self.carry_out(process, intent, _ACK, partition, (flow, member), member)
+                self.end(intent, "recovered" if stopped is None else "satisfied")
+
+    def _sweep_budgets(self, process: Process, partition: int) -> Story:
+        """Reset the budgets whose time has come."""
+        for number, spec in enumerate(self.world.scenario.budgets.values()):
+            home = self.world.link.partition_of(number) == partition
+            if home and spec.reset is not None and self.now_us // spec.reset > self._resets.get(number, 0):
+                self._resets[number] = self.now_us // spec.reset
+                yield from self._repair(process, _RESET, partition, NONE, (number,))
 
     def _sweep_quotas(self, process: Process, partition: int) -> Story:
         """Set each concurrency counter to the number of admissions whose guard is alive."""
@@ -169,18 +295,14 @@ class Reconciler(Actor):
         self, process: Process, intent: Intent, op: Op, partition: int, arguments: tuple[Any, ...]
     ) -> Generator[None, Any, Ok | None]:
         """Carry out one step of a repair: its outcome, or None when the repair has ended without it."""
-        while True:
-            self.send(process, op, partition, arguments, intent, intent.execution)
-            outcome: Any = yield
-            if outcome.ok:
-                done: Ok = outcome
-                return done
-            decision = self.decide(intent, op, outcome)
-            if decision.action is not Action.RETRY:
-                if decision.action is Action.SKIP:
-                    self.end(intent, "satisfied")
-                else:
-                    self.end(intent, "abandoned", "policy")
-                return None
-            process.sleep(decision.delay_us)
-            yield
+        outcome, stopped = yield from self.carry_out(
+            process, intent, op, partition, arguments, intent.execution
+        )
+        if stopped is None:
+            done: Ok = outcome
+            return done
+        if stopped is Action.SKIP:
+            self.end(intent, "satisfied")
+        else:
+            self.end(intent, "abandoned", "policy")
+        return None

@@ -12,15 +12,17 @@ window of 250 ms.
 from __future__ import annotations
 
 from collections import deque
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sim.actors.base import ISSUE_CLAIM_GRANT, READ_ELIGIBLE, Actor
+from sim.actors.limits import ADMIT, admission
 from sim.link import OP
-from sim.record import NONE, UNKNOWN
+from sim.record import NONE
 from sim.retry import Action
-from sim.store.outcome import Ok, Refused
-from sim.units import US_PER_S
+from sim.store.outcome import Refused
+from sim.units import US_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -29,10 +31,9 @@ if TYPE_CHECKING:
     from sim.actors.worker import Slot
     from sim.kernel import Process
     from sim.record import Intent, Unknown
-    from sim.scenario.fleet import Quota
 
-_ADMIT: Final = OP["check_admission_and_record"]
 _RELEASE: Final = OP["release_admission"]
+_READ_BUDGET: Final = OP["read_budget"]
 _BLOCK: Final = OP["block_execution_for_admission"]
 _ROTATION_WINDOW_US: Final = 250_000
 
@@ -56,28 +57,12 @@ class Reply(NamedTuple):
     refusal: Refused | Unknown | None
 
 
-class Admission(NamedTuple):
-    """How a quota answered for a candidate.
+class Verdict(Enum):
+    """What came of one candidate."""
 
-    Attributes
-    ----------
-    refusal : Refused, Unknown or None
-        None when the candidate may be granted.
-    admitted : bool
-        Whether it was this very call that was admitted.
-    blocked : bool
-        Whether the candidate was blocked until the unblock scan (rule ``admission_denied``).
-    """
-
-    refusal: Refused | Unknown | None = None
-    admitted: bool = False
-    blocked: bool = False
-
-
-def quota_limits(quota: Quota) -> tuple[int | float, int, int]:
-    """Give window (seconds), rate and concurrency cap as the store takes them, where 0 is no limit."""
-    window_s = quota.window / US_PER_S
-    return int(window_s) if window_s.is_integer() else window_s, quota.rate or 0, quota.concurrency or 0
+    GRANTED = "granted"
+    NEXT_CANDIDATE = "next candidate"
+    NEXT_PARTITION = "next partition"
 
 
 class Scheduler(Actor):
@@ -88,12 +73,6 @@ class Scheduler(Actor):
     def __init__(self, world: World, number: int) -> None:
         super().__init__(world, number)
         self._spec = world.scenario.schedulers
-        self._quota_of = {
-            name: (number, quota)
-            for name in world.scenario.workload.classes
-            for number, quota in enumerate(world.scenario.quotas.values())
-            if quota.covers(name)
-        }
         self._uniform = world.streams.uniform(f"{self.name}/pick") if self._spec.pick == "random" else None
         self._cursor = 0
         self._cursor_window = NONE
@@ -136,73 +115,83 @@ class Scheduler(Actor):
                 continue  # No answer from this partition: the next one may have work.
             for execution, interrupted in self._pick(outcome.values["candidates"], request):
                 found = True
-                admission = yield from self._admit(execution, intent, process)
-                if admission.refusal is not None:
-                    if not admission.blocked:
-                        return Reply(NONE, False, admission.refusal)
+                verdict = yield from self._consider(request, execution, intent, process)
+                if verdict is Verdict.GRANTED:
+                    return Reply(execution, interrupted, None)
+                if verdict is Verdict.NEXT_PARTITION:
                     break
-                granted = yield from self._grant(request, execution, admission, intent, process)
-                if granted is not None:
-                    return Reply(execution, interrupted, None) if granted else _NOTHING
+                if isinstance(verdict, Reply):
+                    return verdict
         return _NOTHING
 
+    def _consider(
+        self, request: Request, execution: int, intent: Intent, process: Process
+    ) -> Generator[None, Any, Verdict | Reply]:
+        """Check the limits of one candidate and grant it if they allow it."""
+        class_name = self.world.workload.class_name(execution)
+        rules = self.world.scenario.store.rules
+        if (yield from self._is_over_budget(class_name, intent, process)):
+            if rules.budget_denied == "skipped":
+                return Verdict.NEXT_CANDIDATE
+            yield from self._block(execution, "waiting_for_budget", intent, process)
+            return Verdict.NEXT_PARTITION
+        quota = self.world.limits.at_dispatch.get(class_name)
+        admitted = False
+        if quota is not None:
+            number, spec = quota
+            partition = self.world.link.partition_of(number)
+            self.send(process, ADMIT, partition, admission(number, spec, execution), intent, execution)
+            answer = yield
+            if not answer.ok:
+                if answer.kind is None or rules.admission_denied == "refused":
+                    return Reply(NONE, False, answer)
+                yield from self._block(execution, "waiting_for_quota", intent, process)
+                return Verdict.NEXT_PARTITION
+            admitted = answer.code == "ADMITTED"
+        return (yield from self._grant(request, execution, admitted, intent, process))
+
     def _grant(
-        self, request: Request, execution: int, admission: Admission, intent: Intent, process: Process
-    ) -> Generator[None, Any, bool | None]:
-        """Issue the grant: True when it is, None when this candidate is to be skipped, False to give up."""
+        self, request: Request, execution: int, admitted: bool, intent: Intent, process: Process
+    ) -> Generator[None, Any, Verdict | Reply]:
+        """Issue the grant; when it is refused, give back what was admitted for it."""
         worker = request.slot.worker
-        quota = self._quota(execution)
+        class_name = self.world.workload.class_name(execution)
         arguments = (
-            execution, worker.index, request.lane, self._spec.grant_ttl // 1000, worker.capabilities,
-            None if quota is None else quota[0],
+            execution, worker.index, request.lane, self._spec.grant_ttl // US_PER_MS, worker.capabilities,
+            self.world.limits.quota_of(class_name),
         )  # fmt: skip
-        partition = self.world.link.partition_of(execution)
-        while True:
-            self.send(process, ISSUE_CLAIM_GRANT, partition, arguments, intent, execution)
-            outcome = yield
-            if outcome.ok:
-                return True
-            decision = self.decide(intent, ISSUE_CLAIM_GRANT, outcome)
-            if decision.action is not Action.RETRY and quota is not None:
-                yield from self._release(execution, admission, intent, process)
-            if decision.delay_us:
-                process.sleep(decision.delay_us)
-                yield
-            if decision.action is not Action.RETRY:
-                return False if decision.action is Action.GIVE_UP else None
-
-    def _admit(self, execution: int, intent: Intent, process: Process) -> Generator[None, Any, Admission]:
-        """Ask the quota of a candidate's class, if it has one."""
-        quota = self._quota(execution)
-        if quota is None:
-            return Admission()
-        number, spec = quota
-        link = self.world.link
-        arguments = (number, execution, *quota_limits(spec))
-        self.send(process, _ADMIT, link.partition_of(number), arguments, intent, execution)
-        outcome = yield
-        if isinstance(outcome, Ok):
-            return Admission(admitted=outcome.code == "ADMITTED")
-        if outcome is UNKNOWN or self.world.scenario.store.rules.admission_denied == "refused":
-            return Admission(outcome)
-        block = (execution, "waiting_for_quota")
-        self.send(process, _BLOCK, link.partition_of(execution), block, intent, execution)
-        yield
-        return Admission(outcome, blocked=True)
-
-    def _release(self, execution: int, admission: Admission, intent: Intent, process: Process) -> Story:
-        """Give back what was admitted for a grant that was refused."""
-        anybodys = self.world.scenario.store.rules.admission_release == "any_refused_grant"
-        quota = self._quota(execution)
-        if quota is not None and (admission.admitted or anybodys):
-            partition = self.world.link.partition_of(quota[0])
-            self.send(process, _RELEASE, partition, (quota[0], execution), intent, execution)
+        partition = self.world.partition_of(execution)
+        outcome, stopped = yield from self.carry_out(
+            process, intent, ISSUE_CLAIM_GRANT, partition, arguments, execution
+        )
+        if stopped is None:
+            return Verdict.GRANTED
+        rules = self.world.scenario.store.rules
+        quota = self.world.limits.at_dispatch.get(class_name)
+        if quota is not None and (admitted or rules.admission_release == "any_refused_grant"):
+            home = self.world.link.partition_of(quota[0])
+            self.send(process, _RELEASE, home, (quota[0], execution), intent, execution)
             yield
+        if outcome.code == "capability_mismatch" and rules.capability_denied == "blocked":
+            yield from self._block(execution, "waiting_for_capable_worker", intent, process)
+            return Verdict.NEXT_PARTITION
+        return _NOTHING if stopped is Action.GIVE_UP else Verdict.NEXT_CANDIDATE
 
-    def _quota(self, execution: int) -> tuple[int, Quota] | None:
-        workload = self.world.workload
-        workload.class_spec(execution)
-        return self._quota_of.get(workload.names[workload.class_of[execution]])
+    def _is_over_budget(
+        self, class_name: str, intent: Intent, process: Process
+    ) -> Generator[None, Any, bool]:
+        """Read whether the budget of a class is used up; no answer counts as not."""
+        budget = self.world.limits.budgets.get(class_name)
+        if budget is None:
+            return False
+        self.send(process, _READ_BUDGET, self.world.link.partition_of(budget[0]), (budget[0],), intent)
+        outcome = yield
+        return bool(outcome.ok and outcome.values["used_up"])
+
+    def _block(self, execution: int, reason: str, intent: Intent, process: Process) -> Story:
+        """Put a candidate aside until the unblock scan; what becomes of that is not looked at."""
+        self.send(process, _BLOCK, self.world.partition_of(execution), (execution, reason), intent, execution)
+        yield
 
     def _pick(self, candidates: list[tuple[int, bool]], request: Request) -> Iterator[tuple[int, bool]]:
         """Give the candidates in the order in which they are tried."""

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.actors.base import Actor
+from sim.actors.limits import admit_at_submission
 from sim.link import OP
-from sim.retry import Action
 from sim.scenario.workload import Closed
 
 if TYPE_CHECKING:
@@ -56,16 +56,17 @@ class Submitter(Actor):
 
     def _open(self, process: Process) -> Story:
         arrivals = self.world.workload.arrivals_us(self._until_us)
-        for execution, at_us in enumerate(arrivals):
+        for number, at_us in enumerate(arrivals):
             if at_us > self.now_us:
                 process.sleep(at_us - self.now_us)
                 yield
-            self.spawn(partial(self._submit, execution))
+            self.spawn(partial(self._submit, self.world.workload.arrival(number)))
 
     def _client(self, client: int, arrivals: Closed, process: Process) -> Story:
         think = arrivals.think.sampler(self.world.streams.of(f"workload/think/{client}"))
-        execution = client
+        number = client
         while self.now_us < self._until_us:
+            execution = self.world.workload.arrival(number)
             end = _End(process)
             self._ledger.watch(execution, partial(self._ended, end))
             created = yield from self._create(execution, process)
@@ -74,7 +75,7 @@ class Submitter(Actor):
                 yield
             process.sleep(think())
             yield
-            execution += arrivals.clients
+            number += arrivals.clients
 
     def _ended(self, end: _End, at_us: int) -> None:
         self.world.kernel.call_at(at_us + self.client.reply(), end.learn)
@@ -84,21 +85,18 @@ class Submitter(Actor):
 
     def _create(self, execution: int, process: Process) -> Generator[None, Any, bool]:
         """Create an execution; tell whether the store is known to have it."""
-        spec = self.world.workload.class_spec(execution)
         intent = self.begin("submit", execution)
-        partition = self.world.link.partition_of(execution)
-        while True:
-            self.send(process, _CREATE, partition, (execution, spec.lane, spec.priority), intent, execution)
-            outcome = yield
-            if outcome.ok:
-                self.end(intent, "recovered")
-                return True
-            decision = self.decide(intent, _CREATE, outcome)
-            if decision.action is not Action.RETRY:
-                self.end(intent, "abandoned", "policy")
-                return False
-            process.sleep(decision.delay_us)
-            yield
+        if not (yield from admit_at_submission(self, execution, intent, process)):
+            self.end(intent, "abandoned", "policy")
+            return False
+        arguments = self.world.creation(execution, self.now_us)
+        partition = self.world.partition_of(execution)
+        _, stopped = yield from self.carry_out(process, intent, _CREATE, partition, arguments, execution)
+        if stopped is None:
+            self.end(intent, "recovered")
+        else:
+            self.end(intent, "abandoned", "policy")
+        return stopped is None
 
 
 class _End:

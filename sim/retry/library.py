@@ -352,7 +352,7 @@ class PollyV2(Backoff):
             value = 2.0**t * math.tanh(math.sqrt(4 * t))
             delay = (value - memory.get(slot, 0.0)) * scale
             memory[slot] = value
-            return int(min(cap, max(0.0, delay)))
+            return int(min(cap, delay))
 
         return wait
 

@@ -2,7 +2,7 @@
 
 Read are plain mappings, lists, text, numbers, ``true``/``false`` and ``null`` of YAML 1.2's core schema
 (``yes``, ``on``, ``1:30`` and dates are text, as they look). Refused are duplicate keys, tags, merge keys,
-several documents, and what only an attacker writes: documents above 1 MiB, deep nesting, aliases that
+several documents, and what only an attacker writes: documents above 4 MiB, deep nesting, aliases that
 multiply. Anchors and aliases may be used to say something once.
 """
 
@@ -19,7 +19,9 @@ from sim.units import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_BYTES: Final = 1 << 20
+MAX_BYTES: Final = 1 << 22
+"""Room for a resolved scenario, which holds what its CSV files hold."""
+
 MAX_DEPTH: Final = 50
 MAX_VALUES: Final = 200_000
 """Mappings, lists and scalars of a document, with those that aliases repeat."""

@@ -1,4 +1,4 @@
-"""What a scenario says of the fleet: workers, schedulers and reconcilers.
+"""What a scenario says of the fleet: workers, schedulers, reconcilers, operators, and limits on the work.
 
 Defaults are the engine's own constants where it has them (worker SDK, scheduler and scanner settings of
 FlowFabric): a lease of 30 s renewed at a third of it, a poll each second, grants of 5 s, 32 partitions a
@@ -9,7 +9,8 @@ from typing import Final, Literal, Self
 
 from pydantic import model_validator
 
-from sim.schema import Count, Interval, Names, Part, Positive, StoreInterval, field
+from sim.distributions import Distribution
+from sim.schema import Count, Interval, Names, Part, Positive, Rate, StoreInterval, field
 from sim.units import US_PER_MS
 
 MAX_SLOTS: Final = 1_000_000
@@ -21,8 +22,15 @@ class Workers(Part):
 
     count: Count = field(10, "Worker processes; each crashes and pauses as one.")
     slots: Positive = field(1, "Executions that a worker works on at a time; each slot is a claim loop.")
-    claim: Literal["scheduler", "direct"] = field(
-        "scheduler", "Where work comes from: asked of a scheduler, or read and granted by the worker itself."
+    claim: Literal["scheduler", "direct", "next"] = field(
+        "scheduler",
+        "Where work comes from: asked of a scheduler, read and granted by the worker itself, or taken by the "
+        "one operation that picks and claims the next execution (dialect postgres).",
+    )
+    dispatch: Literal["hinted", "optimistic"] = field(
+        "hinted",
+        "Which claim a worker tries first: the one that the hint of its grant names, or always the one for "
+        "fresh executions.",
     )
     poll: Interval = field("1s", "Wait of a slot that found nothing to do.")
     lease_ttl: StoreInterval = field(
@@ -32,7 +40,13 @@ class Workers(Part):
     stop_on_lost_lease: bool = field(
         False, "Whether a worker drops its work when a renewal is refused for good; otherwise it works on."
     )
+    replay_reconciliation: Literal["intended", "as_coded"] = field(
+        "intended",
+        "Whether a worker that repeats its end after a lost reply learns that it is done already, or is "
+        "refused as by the engine's client for Valkey.",
+    )
     lanes: Names = field(["main"], "The lanes that the workers serve, all of them alike.")
+    capabilities: Names = field([], "What the workers are capable of, all of them alike.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -69,12 +83,48 @@ class Reconcilers(Part):
     lease_expiry: Interval | None = field("1.5s", "Interval of the scan for lapsed leases.")
     grants: Interval | None = field("1s", "Interval of the scan for lapsed grants.")
     delayed: Interval | None = field("750ms", "Interval of the scan that promotes delayed executions.")
+    suspension_timeout: Interval | None = field("2s", "Interval of the scan for suspensions out of time.")
+    pending_waitpoints: Interval | None = field(
+        "5s", "Interval of the scan that closes pending waitpoints out of time."
+    )
     quota: Interval | None = field("30s", "Interval of the scan that trims windows and counters of quotas.")
     unblock: Interval | None = field("5s", "Interval of the scan that frees blocked executions.")
+    dependencies: Interval | None = field(
+        "15s", "Interval of the scan that resolves the edges of flows whose dispatch was lost."
+    )
+    cancels: Interval | None = field("15s", "Interval of the scan that carries on cancellations of flows.")
+    deadlines: Interval | None = field("5s", "Interval of the scan for executions past their deadline.")
+    budgets: Interval | None = field("15s", "Interval of the scan that resets budgets when they are due.")
     batch: Positive = field(50, "How many entries of a partition a scan takes at most.")
 
 
-class Quota(Part):
+class Operators(Part):
+    """People and tools that interfere, on targets that they read a while before they act."""
+
+    count: Count = field(1, "Operators; the rates are those of all of them together.")
+    cancel: Rate = field("0/s", "Executions that are cancelled in a unit of time.")
+    cancel_flow: Rate = field("0/s", "Flows that are cancelled in a unit of time.")
+    revoke: Rate = field("0/s", "Leases that are revoked in a unit of time.")
+    reprioritise: Rate = field("0/s", "Executions whose priority is changed in a unit of time.")
+    think: Distribution = field("0s", "Time between looking at a target and acting on it.")
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether they do anything at all."""
+        return max(self.cancel, self.cancel_flow, self.revoke, self.reprioritise) > 0
+
+
+class Limit(Part):
+    """A limit that some classes of executions are under, or all of them."""
+
+    classes: Names = field([], "The classes that are under this limit; all classes when empty.")
+
+    def covers(self, work_class: str) -> bool:
+        """Say whether executions of a class are under this limit."""
+        return not self.classes or work_class in self.classes
+
+
+class Quota(Limit):
     """A limit on admissions, shared by all executions of its classes."""
 
     window: StoreInterval = field("60s", "Length of the sliding window.")
@@ -82,9 +132,8 @@ class Quota(Part):
     concurrency: int | None = field(
         None, "Admitted executions at a time at most; null for no limit.", ge=1, le=1_000_000
     )
-    classes: Names = field([], "The classes that need an admission; all classes when empty.")
-    at: Literal["dispatch"] = field(
-        "dispatch", "When an execution is admitted: before a scheduler grants it."
+    at: Literal["dispatch", "submit"] = field(
+        "dispatch", "When an execution is admitted: before a scheduler grants it, or before it is created."
     )
 
     @model_validator(mode="after")
@@ -93,6 +142,10 @@ class Quota(Part):
             raise ValueError("give rate or concurrency; a quota without both limits nothing")
         return self
 
-    def covers(self, work_class: str) -> bool:
-        """Say whether executions of a class need an admission of this quota."""
-        return not self.classes or work_class in self.classes
+
+class Budget(Limit):
+    """A limit on what all executions of its classes may use up together."""
+
+    limit: int = field(..., "Usage at which the budget is used up (its hard limit).", ge=1, le=10**12)
+    cost: int = field(1, "Usage that each completion reports.", ge=0, le=10**12)
+    reset: Interval | None = field(None, "Time from one reset of the usage to the next; null for never.")

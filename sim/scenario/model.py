@@ -20,11 +20,11 @@ from pydantic import (
 
 from sim.contention import KINDS, ContentionKind
 from sim.distributions import Distribution
-from sim.scenario.faults import Fault
-from sim.scenario.fleet import Quota, Reconcilers, Schedulers, Workers
+from sim.scenario.faults import Fault, StoreOutage
+from sim.scenario.fleet import Budget, Limit, Operators, Quota, Reconcilers, Schedulers, Workers
 from sim.scenario.policies import Arms, PolicyChoice
-from sim.scenario.workload import Workload
-from sim.schema import Duration, Interval, Name, Part, Positive, Share, field, refusal, suggest
+from sim.scenario.workload import Workload, unknown_class
+from sim.schema import Duration, Interval, Name, Part, Positive, Problem, Share, field, refusal, suggest
 from sim.store.rules import RULES, StoreRules, preset
 from sim.units import quoted
 
@@ -62,10 +62,6 @@ def _rules(value: object, info: ValidationInfo) -> StoreRules:
         elif choice not in RULES[name].values:
             hint = suggest(choice, RULES[name].values)
             problems.append(((name,), f"{quoted(choice)} is no value of this rule ({hint})"))
-        elif choice == "serializable":
-            problems.append(
-                ((name,), "the link of this version carries operations out one by one (legal here: atomic)")
-            )
     if problems:
         raise refusal(problems)
     return replace(preset(dialect), **value)
@@ -88,16 +84,27 @@ Rules = Annotated[
 class Store(Part):
     """The engine's store."""
 
-    dialect: Literal["contract", "valkey"] = field(
+    dialect: Literal["contract", "valkey", "postgres"] = field(
         "contract",
-        "Which engine answers: as its documents promise, or as its function library for Valkey does.",
+        "Which engine answers: as its documents promise, or as its function library for Valkey or its "
+        "Postgres back end does.",
     )
     rules: Rules = field(
         {}, "Single rules that differ from the dialect's; all of them in the resolved scenario."
     )
-    partitions: Positive = field(4, "Partitions of the store; each serves one operation at a time, in order.")
+    partitions: Positive = field(
+        4, "Partitions of the store; each serves one operation at a time, in order, or runs transactions."
+    )
     service: Distribution = field(
-        {"exponential": {"mean": "80us"}}, "Time that a partition needs for an operation."
+        {"exponential": {"mean": "80us"}},
+        "Time that a partition needs for an operation, where transactions are atomic.",
+    )
+    connections: Positive = field(
+        10, "Transactions that a partition runs at a time, where they are serializable."
+    )
+    statement: Distribution = field(
+        {"exponential": {"mean": "80us"}},
+        "Time that a statement of a transaction takes, where they are serializable.",
     )
 
 
@@ -165,7 +172,9 @@ class Scenario(Part):
     workers: Workers = field({}, "The worker processes.")
     schedulers: Schedulers = field({}, "The scheduler processes.")
     reconcilers: Reconcilers = field({}, "The reconciler processes.")
+    operators: Operators = field({}, "The operators, who cancel, revoke and reprioritise.")
     quotas: Mapping[Name, Quota] = field({}, "Limits on admissions, by name.")
+    budgets: Mapping[Name, Budget] = field({}, "Limits on usage, by name.")
     faults: Annotated[tuple[Fault, ...], Strict(False)] = field([], "What goes wrong, drawn before the run.")
     # Before `retry`, whose name is looked up among them.
     policies: Arms = field({}, "Retry policies by name: the arms of a comparison.")
@@ -179,24 +188,52 @@ class Scenario(Part):
             raise refusal(problems)
         return self
 
-    def _problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        classes, workers = self.workload.classes, self.workers
-        for name, quota in self.quotas.items():
-            for i, covered in enumerate(quota.classes):
+    def _problems(self) -> Iterator[Problem]:
+        partitions = self.store.partitions
+        for i, fault in enumerate(self.faults):
+            match fault:
+                case StoreOutage(partition=int(partition)) if partition >= partitions:
+                    where = ("faults", i, StoreOutage.key, "partition")
+                    yield where, f"the store has the partitions 0 to {partitions - 1} (store.partitions)"
+        for when in ("dispatch", "submit"):
+            alike = {name: quota for name, quota in self.quotas.items() if quota.at == when}
+            yield from self._limit_problems("quotas", alike, f"quota at {when}")
+        yield from self._limit_problems("budgets", self.budgets, "budget")
+        if self.workers.count:
+            yield from self._worker_problems()
+
+    def _limit_problems(self, key: str, limits: Mapping[str, Limit], what: str) -> Iterator[Problem]:
+        """Find classes that there are not, and classes that are under two limits of the same sort."""
+        classes = self.workload.classes
+        limited: dict[str, str] = {}
+        for name, limit in limits.items():
+            for i, covered in enumerate(limit.classes):
                 if covered not in classes:
-                    hint = suggest(covered, classes)
-                    yield ("quotas", name, "classes", i), f"there is no class {covered!r} ({hint})"
-        if workers.count == 0:
-            return
-        for name, each in classes.items():
-            if each.weight and each.lane not in workers.lanes:
+                    yield (key, name, "classes", i), unknown_class(covered, classes)
+            covers = [each for each in classes if limit.covers(each)]
+            twice = next((each for each in covers if each in limited), None)
+            if twice is not None:
+                message = f"{twice!r} is under {limited[twice]!r} already (a class has one {what} at most)"
+                yield (key, name, "classes"), message
+            limited.update(dict.fromkeys(covers, name))
+
+    def _worker_problems(self) -> Iterator[Problem]:
+        workers = self.workers
+        for name in self.workload.occurring:
+            lane = self.workload.classes[name].lane
+            if lane not in workers.lanes:
                 served = ", ".join(workers.lanes) or "none"
                 where = ("workload", "classes", name, "lane")
-                yield where, f"no worker serves the lane {each.lane!r} (workers.lanes: {served})"
+                yield where, f"no worker serves the lane {lane!r} (workers.lanes: {served})"
         if workers.claim == "scheduler" and self.schedulers.count == 0:
             yield (
                 ("schedulers", "count"),
                 "workers claim through schedulers (without any: workers.claim: direct)",
+            )
+        if workers.claim == "next" and self.store.dialect != "postgres":
+            yield (
+                ("workers", "claim"),
+                f"the dialect {self.store.dialect!r} has no such operation (only postgres has)",
             )
 
     def resolved(self) -> dict[str, Any]:

@@ -1,30 +1,40 @@
 """What a scenario says of the work: how it arrives, and what its executions are like."""
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final, Self
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from sim.distributions import Distribution
+from sim.scenario.flows import Flows
+from sim.scenario.schedule import Schedule
 from sim.schema import (
     Choice,
     Count,
     Duration,
     Interval,
     Name,
+    Names,
     OneOf,
     Part,
+    Problem,
     Rate,
     Share,
     StoreInterval,
     field,
     refusal,
+    suggest,
 )
-from sim.units import US_PER_S
+from sim.units import US_PER_S, quoted
 
 MAX_PRIORITY: Final = 9_000
 """The engine clamps priorities to 0..9000; a scenario outside that range is a mistake."""
+
+
+def unknown_class(name: str, classes: Iterable[str]) -> str:
+    """Say that there is no such class, and which was probably meant."""
+    return f"there is no class {quoted(name)} ({suggest(name, classes)})"
 
 
 class Poisson(Part, Choice):
@@ -76,7 +86,23 @@ class Closed(Part, Choice):
     think: Distribution = field("0s", "Pause of a client between the end of one execution and the next.")
 
 
-Arrivals = Annotated[Poisson | Deterministic | Burst | Closed, OneOf("kind of arrivals")]
+class OnOff(Part, Choice):
+    """Phases of independent arrivals at a constant rate, with silence between them; arrivals come first."""
+
+    key: ClassVar[str] = "on_off"
+
+    rate: Rate = field(..., "Mean number of arrivals in a unit of time while there are any; 0/s for none.")
+    on: Distribution = field(..., "How long a phase with arrivals lasts.")
+    off: Distribution = field(..., "How long a phase without arrivals lasts.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.on.mean_us() + self.off.mean_us() < 1:
+            raise ValueError("on and off must not both be 0")
+        return self
+
+
+Arrivals = Annotated[Poisson | Deterministic | Burst | OnOff | Closed | Schedule, OneOf("kind of arrivals")]
 
 
 class ExponentialBackoff(Part, Choice):
@@ -125,6 +151,41 @@ class Delays(Part):
     by: Distribution = field(..., "How long the execution is put off.")
 
 
+class Suspends(Part):
+    """An attempt that suspends its execution until signals come."""
+
+    probability: Share = field(..., "How probable it is that an attempt ends so.")
+    waitpoint: Literal["fresh", "pending_first"] = field(
+        "fresh",
+        "When the waitpoint comes to be and its token is handed out: with the suspension, or before it.",
+    )
+    prepare: Distribution = field(
+        "10ms", "How long a worker goes on after the hand-out before it suspends (pending_first only)."
+    )
+    signal_after: Distribution = field(
+        ...,
+        "Time from the hand-out of the token, or with deterministic_ids from the start of the lease, to a "
+        "signal.",
+    )
+    signals: int = field(1, "How many signals satisfy the waitpoint.", ge=1, le=1000)
+    timeout: StoreInterval | None = field(None, "When a suspension is out of time; null for never.")
+    on_timeout: Literal["fail", "cancel", "expire", "auto_resume"] = field(
+        "fail", "What becomes of an execution whose suspension is out of time."
+    )
+    pending_timeout: StoreInterval = field("60s", "When a pending waitpoint is out of time.")
+    deterministic_ids: bool = field(
+        False, "Whether signalers can compute the waitpoint's id, and so may signal before it exists."
+    )
+
+
+class Children(Part):
+    """An attempt that creates children and parks its execution until they are done."""
+
+    probability: Share = field(..., "How probable it is that an attempt ends so.")
+    count: int = field(1, "How many children it creates.", ge=1, le=100)
+    class_: Name = field(..., "The class of the children, which has no children of its own.", alias="class")
+
+
 class WorkClass(Part):
     """A kind of execution."""
 
@@ -133,20 +194,64 @@ class WorkClass(Part):
     fails: Share = field(0.0, "How probable it is that an attempt fails at the end of its work.")
     retries: Retries | None = field(None, "The retries of a failed execution; null for none.")
     delays: Delays | None = field(None, "Attempts that put their execution off; null for none.")
+    suspends: Suspends | None = field(None, "Attempts that wait for signals; null for none.")
+    children: Children | None = field(None, "Attempts that wait for children; null for none.")
     priority: int = field(0, "Priority; a higher one always goes before a lower one.", ge=0, le=MAX_PRIORITY)
     lane: Name = field("main", "The lane in which executions wait for workers that serve it.")
+    capabilities: Names = field([], "What a worker must be capable of to claim an execution.")
+    deadline: StoreInterval | None = field(
+        None, "Time from its creation after which an execution expires; null for never."
+    )
 
 
 class Workload(Part):
     """How executions arrive, and of what classes they are."""
 
-    arrivals: Arrivals = field(..., "How executions arrive: poisson, deterministic, burst or closed.")
+    arrivals: Arrivals = field(
+        ..., "How executions arrive: poisson, deterministic, burst, on_off, closed or schedule."
+    )
+    flows: Flows | None = field(None, "Flows of executions that wait for each other; null for none.")
     classes: Annotated[Mapping[Name, WorkClass], Field(min_length=1)] = field(
         {"default": {}}, "The classes of executions, by name."
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not any(each.weight for each in self.classes.values()):
-            raise refusal([(("classes",), "at least one class needs a weight above 0")])
+        problems = list(self._problems())
+        if problems:
+            raise refusal(problems)
         return self
+
+    def _problems(self) -> Iterator[Problem]:
+        if not any(each.weight for each in self.classes.values()):
+            yield ("classes",), "at least one class needs a weight above 0"
+        for name in self.scheduled:
+            if name not in self.classes:
+                yield ("arrivals", "schedule"), unknown_class(name, self.classes)
+        of_flows = None if self.flows is None else self.flows.class_
+        if of_flows is not None and of_flows not in self.classes:
+            yield ("flows", "class"), unknown_class(of_flows, self.classes)
+        for name, each in self.classes.items():
+            if each.children is None:
+                continue
+            where, child = ("classes", name, "children", "class"), each.children.class_
+            if child not in self.classes:
+                yield where, unknown_class(child, self.classes)
+            elif self.classes[child].children is not None:
+                yield where, f"the class {child!r} has children of its own"
+
+    @property
+    def scheduled(self) -> tuple[str, ...]:
+        """The classes that a schedule names, each once; none where classes are drawn by weight."""
+        named = self.arrivals.classes if isinstance(self.arrivals, Schedule) else None
+        return tuple(dict.fromkeys(named or ()))
+
+    @property
+    def occurring(self) -> tuple[str, ...]:
+        """The classes of which there can be executions, in the order of the scenario."""
+        found = set(self.scheduled) or {name for name, each in self.classes.items() if each.weight}
+        if self.flows is not None:
+            found.add(self.flows.class_ or next(iter(self.classes)))
+        parents = [self.classes[name] for name in found]
+        found.update(each.children.class_ for each in parents if each.children is not None)
+        return tuple(name for name in self.classes if name in found)

@@ -349,12 +349,19 @@ def cancel_execution(
             return Refused(op, "stale_lease", ex.changed)
     if phase is Phase.SUSPENDED:
         close_suspension_of(store, ex)
-    release_lease(store, ex, now_ms)
-    clear_lease(ex)
+    _end_from_outside(store, ex, now_ms)
     discard_everywhere(store, ex)
     ex.state = CANCELLED_AS[_attempt_at_end(ex)]
     end_in_terminal(store, ex, now_ms)
     return _CANCELLED_FROM[phase]
+
+
+def _end_from_outside(store: Partition, ex: Execution, now_ms: int) -> None:
+    """Take away whatever lease or suspension an execution has."""
+    release_lease(store, ex, now_ms)
+    clear_lease(ex)
+    ex.suspension = None
+    ex.waitpoint = None
 
 
 def _attempt_at_end(ex: Execution) -> AttemptState:
@@ -373,14 +380,11 @@ def expire_execution(store: Partition, now_ms: int, execution: Id) -> Outcome:
         return _ALREADY_TERMINAL
     if phase is Phase.SUSPENDED:
         close_suspension(store, ex)
-        ex.suspension = None
-        ex.waitpoint = None
     elif phase is Phase.RUNNABLE:
         for index in _indexes_of_runnable(ex):
             index.discard(execution)
         store.lapsing_grants.discard(execution)
-    release_lease(store, ex, now_ms)
-    clear_lease(ex)
+    _end_from_outside(store, ex, now_ms)
     ex.state = EXPIRED_AS[_attempt_at_end(ex)]
     end_in_terminal(store, ex, now_ms)
     return _EXPIRED_FROM[phase]

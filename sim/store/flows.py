@@ -286,7 +286,6 @@ def cancel_flow(store: Partition, now_ms: int, flow: Id, policy: str = "cancel_a
     if record.state != "open":
         return Refused(op, "flow_already_terminal", record.changed)
     record.state = "cancelled"
-    record.cancel_policy = policy
     record.changed = store.stamp
     members = sorted(record.members)
     if policy == "cancel_all" and members:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _RUNNABLE: Final = Phase.RUNNABLE
 _ACTIVE: Final = Phase.ACTIVE
+_NONE_HERE: Final = Ok({"execution": None})
 _ELIGIBLE_NOW: Final = Eligibility.ELIGIBLE_NOW
 _PENDING_CLAIM: Final = Eligibility.PENDING_CLAIM
 _INTERRUPTED: Final = AttemptState.INTERRUPTED
@@ -143,6 +144,7 @@ def claim_next(
     lease_ttl_ms: int,
     attempt_id: Id,
     worker_capabilities: Collection[str] = (),
+    last: bool = True,
     skip: Container[Id] = (),
 ) -> Outcome:
     """Lease the first eligible execution of a lane without a grant, interrupted ones included.
@@ -151,6 +153,9 @@ def claim_next(
 
     Parameters
     ----------
+    last
+        Nothing was found in this scan so far, and this is its last partition: finding nothing is refused.
+        Elsewhere it is answered with no execution.
     skip
         Executions to pass over: those that a running transaction has locked.
     """
@@ -169,7 +174,7 @@ def claim_next(
     home = store.lanes.get(lane)
     found = home.eligible.first(1, accept=fits) if home is not None else []
     if home is None or not found:
-        return Refused(op, "no_eligible_execution")
+        return Refused(op, "no_eligible_execution") if last else _NONE_HERE
     ex = store.executions[found[0]]
     drop_grant(store, ex, now_ms)
     if ex.state.attempt is _INTERRUPTED:
@@ -312,7 +317,6 @@ def mark_lease_expired_if_due(store: Partition, now_ms: int, execution: Id) -> O
     """Mark a lapsed lease, so that it can be reclaimed; or put the execution back among the eligible ones."""
     ex = store.executions.get(execution) or store.find(execution)
     if ex is None:
-        store.lease_expiry.discard(execution)
         return _NOTHING_TO_MARK["execution_not_found"]
     state = ex.state
     if state.phase is not _ACTIVE:

@@ -239,7 +239,7 @@ def mark_lapsed(store: Partition, ex: Execution, now_ms: int) -> None:
     """Mark a lapsed lease, if it is not marked yet. It stays in the expiry index."""
     if ex.state is LAPSED:
         return
-    if ex.admission is not None and ex.state is LEASED:
+    if ex.admission is not None:
         store.release_slot(now_ms, ex.admission, ex.id)
     ex.state = LAPSED
     ex.changed = store.stamp

@@ -8,6 +8,7 @@ Each answers at most as many items as asked for, in the order of its index.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.store.capabilities import missing_capabilities
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED: Final = AttemptState.INTERRUPTED
 _NO_CANDIDATES: Final = Ok({"candidates": []})
+_FLOWS_LOOKED_AT: Final = 1000
 _NOTHING_DUE: Final = Ok({"due": []})
 
 
@@ -79,6 +81,17 @@ def _due(index: Index | None, limit: int, until: int | None) -> Ok:
 def read_lapsed_leases(store: Partition, now_ms: int, limit: int) -> Outcome:
     """Read executions whose lease is over, those that were marked already included."""
     return _due(store.lease_expiry, limit, now_ms)
+
+
+def read_leases(store: Partition, now_ms: int, limit: int) -> Outcome:
+    """Read executions that are leased, those whose lease ends first before the others."""
+    return _due(store.lease_expiry, limit, None)
+
+
+def read_open_flows(store: Partition, now_ms: int, limit: int) -> Outcome:
+    """Read the flows that are open, the newest first."""
+    newest = islice(reversed(store.flows), _FLOWS_LOOKED_AT)
+    return Ok({"flows": list(islice((flow for flow in newest if store.flows[flow].state == "open"), limit))})
 
 
 def read_lapsed_grants(store: Partition, now_ms: int, limit: int) -> Outcome:

@@ -164,6 +164,11 @@ class Condition:
                 return True
         return False
 
+    def is_met_with(self, name: str) -> bool:
+        """Whether it would be met after this signal."""
+        fits = any(wanted in ("", name) for wanted in self.open_names)
+        return fits and self.satisfied + 1 >= self.required
+
     @property
     def is_met(self) -> bool:
         """Whether enough matchers are satisfied."""
@@ -179,7 +184,7 @@ class Waitpoint:
     state : str
         ``pending``, ``active`` or ``closed``.
     expires_at : int or None
-        Until when a pending one may be suspended on; afterwards the time-out of its suspension.
+        Until when one that was created pending may be suspended on.
     """
 
     execution: Id
@@ -228,8 +233,6 @@ class Flow:
         Edge id: (upstream, downstream).
     outgoing, incoming : dict
         Member: the ids of the edges that leave it, or that lead to it.
-    cancel_policy : str or None
-        Once it is cancelled.
     pending_cancels : dict
         Members that a cancelled flow still has to cancel, in order; the values mean nothing.
     """
@@ -241,7 +244,6 @@ class Flow:
     edges: dict[Id, tuple[Id, Id]] = field(default_factory=dict)
     outgoing: dict[Id, list[Id]] = field(default_factory=dict)
     incoming: dict[Id, list[Id]] = field(default_factory=dict)
-    cancel_policy: str | None = None
     pending_cancels: dict[Id, None] = field(default_factory=dict)
 
 

@@ -7,6 +7,19 @@ no rule differs, every dialect answers as the function library does.
 
 Rules that the store itself obeys are marked "store" below; the others are read by the actors (scheduler,
 reconciler) and by the link, which carry them out.
+
+``postgres`` differs by its rules and by nothing else. What else that back end does differently is left out:
+
+- suspending: no check of lifecycle or of an open suspension, no buffered signals, no ALREADY_SATISFIED, an
+  epoch that grows; creating a waitpoint: no check at all;
+- signals: no check of the lifecycle, no deduplication, no cap, no delay, the condition evaluated anew over
+  all signals, the suspension's row left behind and found again by time-outs and later signals;
+- resumed claims only of what a signal resumed; time-outs and closing of waitpoints strictly after their
+  instant; escalation and automatic resumption that end the execution or leave it suspended;
+- flows: mistakes answered as invalid input, no search for cycles, children that are never blocked, groups
+  that a late event fires again, cancellations that miss or overwrite members;
+- quotas: a window that ends one millisecond later, guards one earlier, no scheduler that asks; budgets:
+  limits under other names than the scheduler reads, a hard breach that is remembered and replayed.
 """
 
 from __future__ import annotations

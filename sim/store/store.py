@@ -72,6 +72,7 @@ class Store(Partition):
     reset_budget = budgets.reset_budget
 
     read_eligible = reads.read_eligible
+    read_leases = reads.read_leases
     read_lapsed_leases = reads.read_lapsed_leases
     read_lapsed_grants = reads.read_lapsed_grants
     read_due_delayed = reads.read_due_delayed
@@ -83,6 +84,7 @@ class Store(Partition):
     read_unresolved = reads.read_unresolved
     read_downstream = reads.read_downstream
     read_flow = reads.read_flow
+    read_open_flows = reads.read_open_flows
     read_quota = reads.read_quota
     read_budget = reads.read_budget
     describe = reads.describe

@@ -2,8 +2,8 @@
 
 A waitpoint, its condition, its signals and the suspension bound to it are separate records that can
 disagree, as in the engine: a waitpoint that is closed may leave its condition open, and signals of an
-earlier life of an id count for a later one. A suspended execution has an open suspension. Left out: payloads, token secrets (a token is valid or not) and
-composite conditions.
+earlier life of an id count for a later one. A suspended execution has an open suspension, always.
+Left out: payloads, token secrets (a token is valid or not) and composite conditions.
 """
 
 # Every operation takes the instant and the arguments of the engine, whether it looks at them or not.
@@ -138,9 +138,9 @@ def suspend_execution(
     )
     store.conditions[waitpoint] = condition
     if use_pending:
-        satisfied = _activate(store, waitpoint, timeout_at, condition)
+        satisfied = _activate(store, waitpoint, condition)
     else:
-        store.waitpoints[waitpoint] = Waitpoint(execution, attempt_index, "active", timeout_at, store.stamp)
+        store.waitpoints[waitpoint] = Waitpoint(execution, attempt_index, "active", None, store.stamp)
         satisfied = False
     values = {"suspension": suspension, "waitpoint": waitpoint}
     if satisfied:
@@ -185,11 +185,10 @@ def _refuse_suspension(
     return None
 
 
-def _activate(store: Partition, waitpoint: Id, timeout_at: int | None, condition: Condition) -> bool:
+def _activate(store: Partition, waitpoint: Id, condition: Condition) -> bool:
     """Activate a pending waitpoint and feed it every signal of its id so far; say whether they suffice."""
     record = store.waitpoints[waitpoint]
     record.state = "active"
-    record.expires_at = timeout_at
     record.changed = store.stamp
     store.waitpoint_expiry.discard(waitpoint)
     signals = store.signals.get(waitpoint)
@@ -372,7 +371,6 @@ def expire_suspension(store: Partition, now_ms: int, execution: Id) -> Outcome:
     """Carry out what a suspension's time-out means, at its due millisecond."""
     ex = store.executions.get(execution) or store.find(execution)
     if ex is None:
-        store.suspension_timeouts.discard(execution)
         return _CLEANED["not_found_cleaned"]
     if ex.state.phase is not Phase.SUSPENDED:
         store.suspension_timeouts.discard(execution)
@@ -429,8 +427,6 @@ def close_suspension_of(store: Partition, ex: Execution) -> None:
     _close_waitpoint_record(store, waitpoint)
     store.conditions[waitpoint].closed = True
     close_suspension(store, ex)
-    ex.suspension = None
-    ex.waitpoint = None
 
 
 def _close_waitpoint_record(store: Partition, waitpoint: Id) -> None:

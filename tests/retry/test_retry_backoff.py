@@ -51,6 +51,7 @@ def test_no_wait_is_longer_than_ten_years():
     assert delays({"tenacity_incrementing": {"increment": "80000h"}}, retries=3)[-1] == MAX_DURATION_US
     assert delays("sidekiq", NONE_OF_IT, retries=200)[-1] == MAX_DURATION_US
     assert delays("polly_v2", HALF, retries=2000)[-1] == MAX_DURATION_US
+    assert delays({"polly_v2": {"median_first": 0}}, HALF, retries=70)[-1] == 0
 
 
 def test_full_jitter_draws_from_nothing_to_the_ceiling():
@@ -284,7 +285,9 @@ def test_client_go_waits_for_the_item_and_for_the_bucket_of_the_whole_client():
     assert [wait_us(nth, 0) for nth in (1, 2)] == ms(5, 10)  # two tokens
     assert [wait_us(1, 0), wait_us(1, 0)] == ms(100, 200)  # two intents in advance of tokens
     assert wait_us(7, 0) == 320_000  # the item waits longer than the bucket: max(320, 300)
-    assert wait_us(1, 500_000) == 5_000  # 5 tokens came in, 3 were owed and one is taken now
+    assert wait_us(1, 350_000) == 50_000  # 3.5 tokens came in, 3 were owed: half of one is missing
+    assert wait_us(1, 400_000) == 100_000  # half of one came in, which was owed, and a whole one is missing
+    assert wait_us(1, 700_000) == 5_000  # 3 came in
     assert wait_us(40, 10_000_000) == 1_000_000_000
 
 

@@ -16,7 +16,9 @@ class Circuit:
         self.policy.observe(observed(good, None if good else K.LEASE_CONFLICT, now_us=now_us))
 
     def send(self, now_us=0):
-        return self.policy.before_send(now_us) != REJECT
+        answer = self.policy.before_send(now_us)
+        assert answer in (0, REJECT)
+        return answer == 0
 
 
 def test_five_failures_in_a_row_open_it_for_a_minute():

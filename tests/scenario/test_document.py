@@ -125,7 +125,7 @@ def test_depth_is_limited():
 
 
 def test_size_is_limited():
-    assert refused("#" * (MAX_BYTES + 1))[1].startswith("larger than 1,048,576 bytes")
+    assert refused("#" * (MAX_BYTES + 1))[1].startswith("larger than 4,194,304 bytes")
 
 
 def test_anchors_are_limited():

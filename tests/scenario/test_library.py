@@ -13,6 +13,8 @@ from sim.scenario import ScenarioError, find, json_schema, library, load, loads,
 from sim.scenario.errors import legal_keys
 from sim.scenario.model import Scenario
 
+ARRIVALS = {"arrivals": {"poisson": {"rate": "5/s"}}}
+
 
 @pytest.fixture(scope="module")
 def schema():
@@ -119,13 +121,24 @@ def test_an_installation_without_scenarios_says_so(tmp_path, monkeypatch):
         {"store": {"rules": {"expired_grant": "drop"}}},
         {"expect": {"never": ["lease_conflct"]}},
         {"faults": [{"crash": {"workers": 1}}]},
+        {"faults": [{"slow": {"what": "link", "factor": 2, "from": "1s"}}]},
+        {"faults": [{"skew": {"workers": 1, "offset": "+1s"}}]},
+        {"workload": {**ARRIVALS, "flows": {"rate": "1/s", "shape": {"chain": 1}}}},
+        {"workload": {**ARRIVALS, "flows": {"rate": "1/s", "shape": {"chain": {"nodes": 1}}}}},
+        {"workload": {**ARRIVALS, "flows": {"rate": "1/s", "shape": {"fan_out": 0}}}},
         {"policies": {"a": {"backof": {}}}},
     ],
 )
 def test_the_schema_finds_mistakes_while_one_types(broken, schema):
-    right = {"about": "x", "workload": {"arrivals": {"poisson": {"rate": "5/s"}}}}
+    right = {"about": "x", "workload": ARRIVALS}
     schema.validate(right)
     assert list(schema.iter_errors({**right, **broken}))
+
+
+@pytest.mark.parametrize("shape", [{"chain": 5}, {"chain": {"nodes": 5}}, {"fan_out": 8}, {"fan_in": 8}])
+def test_the_schema_knows_the_short_forms_of_shapes(shape, schema):
+    flows = {"rate": "1/s", "shape": shape}
+    schema.validate({"about": "x", "workload": {**ARRIVALS, "flows": flows}})
 
 
 def models(model: type[BaseModel], seen: dict[type, None]) -> dict[type, None]:
@@ -164,8 +177,13 @@ def test_no_value_is_converted_silently():
     ("path", "keys"),
     [
         (("horizon",), ["warmup", "run", "drain"]),
-        (("faults", 0), ["crash", "pause"]),
+        (("faults", 0), ["crash", "pause", "partition", "store_outage", "slow", "loss", "skew"]),
         (("faults", 3, "pause"), ["workers", "at", "for"]),
+        (("faults", 3, "slow"), ["from", "to", "what", "factor", "workers"]),
+        (("workload", "flows", "shape"), ["chain", "fan_out", "fan_in", "random_dag"]),
+        (("workload", "flows", "shape", "random_dag"), ["nodes", "edges"]),
+        (("workload", "flows", "shape", "fan_out"), []),
+        (("workload", "classes", "any", "children"), ["probability", "count", "class"]),
         (("workload", "classes", "any", "retries", "backoff", "fixed"), ["delay"]),
         (("workload", "classes", "any", "work", "mixture", 1), ["weight", "of"]),
         (("workload", "classes", "any", "work", "mixture", 1, "of", "uniform"), ["from", "to"]),

@@ -15,9 +15,18 @@ from hypothesis import strategies as st
 from sim.contention import ContentionKind
 from sim.distributions import Constant, Exponential, LogNormal
 from sim.scenario import Scenario, ScenarioError, load, loads
-from sim.scenario.faults import Crash, Pause, how_many
+from sim.scenario.faults import Crash, Loss, Partition, Pause, Skew, Slow, StoreOutage, how_many
 from sim.scenario.model import Expect, Store
-from sim.scenario.workload import Burst, Closed, Deterministic, ExponentialBackoff, FixedBackoff, Poisson
+from sim.scenario.workload import (
+    Burst,
+    Closed,
+    Deterministic,
+    ExponentialBackoff,
+    FixedBackoff,
+    OnOff,
+    Poisson,
+    Suspends,
+)
 from sim.store.rules import CONTRACT, VALKEY
 from tests.scenario.told import told
 
@@ -34,14 +43,30 @@ workload:
   arrivals: {burst: {count: 10, at: 1s, every: 5s}}
   classes:
     short: {weight: 9, work: 50ms, fails: 0.5, retries: {max: 2, backoff: {fixed: {delay: 2s}}}, priority: 7}
-    long: {weight: 1, lane: slow, delays: {probability: 0.3, by: 1s}}
-workers: {count: 6, slots: 2, claim: direct, poll: 200ms, lease_ttl: 5s, renew_at: 0.5, lanes: [main, slow]}
+    long: {weight: 1, lane: slow, delays: {probability: 0.3, by: 1s}, capabilities: [gpu], deadline: 1min}
+    human:
+      suspends: {probability: 0.9, waitpoint: pending_first, prepare: 5ms, signal_after: 2s, signals: 2,
+                 timeout: 60s, on_timeout: cancel, pending_timeout: 5s, deterministic_ids: true}
+    parent: {children: {probability: 0.8, count: 3, class: short}}
+  flows: {rate: 2/s, shape: {random_dag: {nodes: 9, edges: 0.3}}, builders: 3, think: 40ms,
+          dispatch_delay: 6ms, lose_dispatch: 0.01, class: long}
+workers: {count: 6, slots: 2, claim: direct, dispatch: optimistic, replay_reconciliation: as_coded,
+          poll: 200ms, lease_ttl: 5s, renew_at: 0.5, lanes: [main, slow], capabilities: [gpu, big]}
 schedulers: {count: 0, grant_ttl: 1s, candidates: 4, pick: hashed, serial: true, probe: 2}
-reconcilers: {count: 2, lease_expiry: 1s, grants: null, delayed: 1s, quota: 10s, unblock: 2s, batch: 5}
+reconcilers: {count: 2, lease_expiry: 1s, grants: null, delayed: 1s, suspension_timeout: 3s,
+              pending_waitpoints: null, quota: 10s, unblock: 2s, dependencies: 4s, cancels: 6s, deadlines: 7s,
+              budgets: 8s, batch: 5}
+operators: {count: 2, cancel: 1/s, cancel_flow: 2/s, revoke: 3/s, reprioritise: 4/s, think: 9ms}
+budgets: {tokens: {limit: 1000, cost: 3, classes: [short], reset: 1min}}
 quotas: {api: {window: 1s, rate: 100, concurrency: 40, classes: [short], at: dispatch}}
 faults:
 - crash: {workers: 0.5, at: {uniform: {from: 1s, to: 9s}}, down: 3s}
 - pause: {workers: 2, at: 4s, for: {exponential: {mean: 2s}}}
+- partition: {workers: 0.25, at: 5s, for: 6s, direction: replies}
+- store_outage: {partition: 1, from: 7s, to: 8s}
+- slow: {what: link, factor: 10, from: 9s, to: 10s, workers: 3}
+- loss: {requests: 0.1, replies: 0.2, from: 11s, to: 12s}
+- skew: {workers: 1.0, offset: -200ms, drift: 0.01}
 retry: mine
 policies: {mine: {backoff: {exponential: {base: 50ms}}}, full_jitter: {}}
 expect: {sometimes: [lease_conflict], never: [retry_exhausted]}
@@ -82,6 +107,9 @@ def test_defaults_are_the_constants_of_the_engine():
         30_000_000,
     )
     assert (reconcilers.unblock, reconcilers.batch) == (5_000_000, 50)
+    assert (reconcilers.suspension_timeout, reconcilers.pending_waitpoints) == (2_000_000, 5_000_000)
+    assert (reconcilers.dependencies, reconcilers.cancels) == (15_000_000, 15_000_000)
+    assert (reconcilers.deadlines, reconcilers.budgets) == (5_000_000, 15_000_000)
     assert scenario.workload.classes["default"].retries is None
     backoff = (
         loads(SMALL, ["workload.classes.default.retries={}"]).workload.classes["default"].retries.backoff
@@ -104,13 +132,25 @@ def test_every_key_is_loaded():
     )
     assert (link.lose_request, link.lose_reply) == (0.1, 0.2)
     assert scenario.workload.arrivals == Burst(count=10, at="1s", every="5s")
-    short, long = scenario.workload.classes.values()
-    assert list(scenario.workload.classes) == ["short", "long"]
+    assert list(scenario.workload.classes) == ["short", "long", "human", "parent"]
+    short, long, human, parent = scenario.workload.classes.values()
     assert (short.weight, short.fails, short.priority, short.lane) == (9, 0.5, 7, "main")
     assert short.retries.max == 2
     assert short.retries.backoff == FixedBackoff(delay="2s")
     assert (long.delays.probability, long.delays.by.mean_us(), long.lane) == (0.3, 1_000_000, "slow")
+    assert (long.capabilities, long.deadline) == (("gpu",), 60_000_000)
+    assert human.suspends == Suspends(
+        probability=0.9, waitpoint="pending_first", prepare="5ms", signal_after="2s", signals=2,
+        timeout="60s", on_timeout="cancel", pending_timeout="5s", deterministic_ids=True,
+    )  # fmt: skip
+    assert (parent.children.probability, parent.children.count, parent.children.class_) == (0.8, 3, "short")
+    flows = scenario.workload.flows
+    assert (flows.rate, flows.builders, flows.lose_dispatch, flows.class_) == (2.0, 3, 0.01, "long")
+    assert (flows.shape.nodes, flows.shape.edges_) == (9, 0.3)
+    assert (flows.think.mean_us(), flows.dispatch_delay.mean_us()) == (40_000, 6_000)
     workers = scenario.workers
+    assert (workers.dispatch, workers.replay_reconciliation) == ("optimistic", "as_coded")
+    assert workers.capabilities == ("gpu", "big")
     assert (workers.count, workers.slots, workers.claim, workers.lanes) == (6, 2, "direct", ("main", "slow"))
     assert workers.renew_every_us == 2_500_000
     schedulers = scenario.schedulers
@@ -120,11 +160,31 @@ def test_every_key_is_loaded():
         "hashed",
         True,
     )
-    assert scenario.reconcilers.grants is None
+    reconcilers = scenario.reconcilers
+    assert (reconcilers.grants, reconcilers.pending_waitpoints) == (None, None)
+    assert (reconcilers.suspension_timeout, reconcilers.dependencies) == (3_000_000, 4_000_000)
+    assert (reconcilers.cancels, reconcilers.deadlines, reconcilers.budgets) == (
+        6_000_000,
+        7_000_000,
+        8_000_000,
+    )
+    operators = scenario.operators
+    assert (operators.count, operators.think.mean_us()) == (2, 9_000)
+    assert (operators.cancel, operators.cancel_flow, operators.revoke, operators.reprioritise) == (1, 2, 3, 4)
+    budget = scenario.budgets["tokens"]
+    assert (budget.limit, budget.cost, budget.reset) == (1000, 3, 60_000_000)
+    assert (budget.covers("short"), budget.covers("long")) == (True, False)
     quota = scenario.quotas["api"]
     assert (quota.window, quota.rate, quota.concurrency, quota.at) == (1_000_000, 100, 40, "dispatch")
     assert (quota.covers("short"), quota.covers("long")) == (True, False)
-    crash, pause = scenario.faults
+    crash, pause, *others = scenario.faults
+    assert others == [
+        Partition(**{"workers": 0.25, "at": "5s", "for": "6s", "direction": "replies"}),
+        StoreOutage(**{"partition": 1, "from": "7s", "to": "8s"}),
+        Slow(**{"what": "link", "factor": 10.0, "from": "9s", "to": "10s", "workers": 3}),
+        Loss(**{"requests": 0.1, "replies": 0.2, "from": "11s", "to": "12s"}),
+        Skew(workers=1.0, offset="-200ms", drift=0.01),
+    ]
     assert isinstance(crash, Crash)
     assert (crash.workers, crash.at.mean_us(), crash.down.mean_us()) == (0.5, 5_000_000, 3_000_000)
     assert isinstance(pause, Pause)
@@ -160,8 +220,17 @@ def test_the_resolved_scenario_shows_every_default():
     resolved = loads(SMALL).resolved()
     assert resolved["workers"] == {
         "count": 10, "slots": 1, "claim": "scheduler", "poll": "1s", "lease_ttl": "30s", "renew_at": 0.333,
-        "stop_on_lost_lease": False, "lanes": ["main"],
+        "stop_on_lost_lease": False, "lanes": ["main"], "capabilities": [], "dispatch": "hinted",
+        "replay_reconciliation": "intended",
     }  # fmt: skip
+    assert resolved["operators"] == {
+        "count": 1, "cancel": "0/s", "cancel_flow": "0/s", "revoke": "0/s", "reprioritise": "0/s",
+        "think": {"constant": "0s"},
+    }  # fmt: skip
+    assert resolved["budgets"] == {}
+    assert resolved["workload"]["flows"] is None
+    skew = loads(FULL).resolved()["faults"][-1]["skew"]
+    assert skew == {"workers": 1.0, "offset": "-200ms", "drift": 0.01}
     assert resolved["link"]["request"] == {"lognormal": {"median": "300us", "p99": "3ms"}}
     assert resolved["store"]["rules"]["expired_grant"] == "kept"
     assert resolved["retry"]["backoff"] == {"full_jitter": {"base": "50ms", "factor": 2.0, "cap": "5s"}}
@@ -192,6 +261,21 @@ def test_deterministic_arrivals_by_rate_or_distance():
     assert Deterministic(rate="4/s").period_us == 250_000
     assert Deterministic(every="3ms").period_us == 3000
     assert Deterministic(rate="0/s").period_us == float("inf")
+
+
+def test_arrivals_that_come_and_go():
+    arrivals = loads(SMALL, ["workload.arrivals={on_off: {rate: 9/s, on: 1s, off: 2s}}"]).workload.arrivals
+    assert arrivals == OnOff(rate="9/s", on="1s", off="2s")
+    assert (arrivals.rate, arrivals.on.mean_us(), arrivals.off.mean_us()) == (9.0, 1_000_000, 2_000_000)
+
+
+@pytest.mark.parametrize(
+    ("written", "us"), [("-200ms", -200_000), ("50ms", 50_000), ("-0s", 0), (0, 0), ("-10 min", -600_000_000)]
+)
+def test_a_clock_may_be_ahead_or_behind(written, us):
+    skew = Skew(workers=1, offset=written)
+    assert skew.offset == us
+    assert Skew(**skew.model_dump(mode="json")) == skew
 
 
 @pytest.mark.parametrize(
@@ -255,6 +339,26 @@ def test_a_mistake_is_told_with_line_path_and_mend(keys, message):
 def test_a_class_of_weight_zero_needs_no_worker():
     text = SMALL.replace("}}}", "}}, classes: {a: {}, b: {weight: 0, lane: slow}}}")
     assert loads(text).workload.classes["b"].lane == "slow"
+
+
+def test_a_class_that_only_flows_and_children_have_needs_a_worker():
+    text = SMALL.replace(
+        "}}}", "}}, classes: {a: {}, b: {weight: 0, lane: slow}}, flows: {rate: 1/s, shape: {chain: 2}}}"
+    )
+    assert loads(text).workload.occurring == ("a",)
+    assert refused(text, "workload.flows.class=b", source="own.yaml") == [
+        "own.yaml:2: workload.classes.b.lane: no worker serves the lane 'slow' (workers.lanes: main)"
+    ]
+
+
+def test_only_one_dialect_picks_and_claims_in_one_operation():
+    scenario = loads(SMALL, ["workers.claim=next", "store.dialect=postgres", "schedulers.count=0"])
+    assert scenario.workers.claim == "next"
+
+
+def test_a_class_may_be_admitted_at_its_submission_and_at_its_dispatch():
+    quotas = loads(small(quotas="{in: {rate: 1, at: submit}, out: {rate: 2}}")).quotas
+    assert [quota.at for quota in quotas.values()] == ["submit", "dispatch"]
 
 
 def test_all_mistakes_are_told_in_the_order_of_the_file():
@@ -373,7 +477,7 @@ def test_a_file_is_named_as_the_user_named_it(tmp_path, monkeypatch):
     [
         (b"about: \xff\n", "1: not UTF-8 text (byte 0xff)"),
         (b"about: \xc3\xa9\na: \x00", "2: not YAML: the character 0x0000 is not allowed"),
-        (b"#" * (1 << 21), "1: larger than 1,048,576 bytes; a scenario that large points at a CSV file"),
+        (b"#" * (1 << 23), "1: larger than 4,194,304 bytes; a scenario that large points at a CSV file"),
     ],
 )
 def test_a_file_that_is_no_scenario_is_refused(tmp_path, content, message):

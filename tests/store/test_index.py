@@ -58,6 +58,15 @@ def test_what_a_heap_no_longer_needs_is_swept_out(monkeypatch):
     assert index.first(1) == []
 
 
+def test_sweeping_is_rare_while_members_stay(monkeypatch):
+    monkeypatch.setattr(module, "_SLACK", 4)
+    sweeps = []
+    sweep = Index._rebuild
+    monkeypatch.setattr(Index, "_rebuild", lambda index: (sweeps.append(1), sweep(index)))
+    _index({number: number for number in range(1000)})
+    assert 1 <= len(sweeps) < 12
+
+
 def test_a_long_front_goes_back_to_the_heap(monkeypatch):
     monkeypatch.setattr(module, "_FRONT_MAX", 4)
     index = _index({number: number for number in range(100, 120)})

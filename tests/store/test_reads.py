@@ -37,6 +37,21 @@ def test_due_indexes_are_read_in_order_and_bounded(store):
     assert store.read_due_delayed(18, "B", 9).values["due"] == []
 
 
+def test_leases_come_by_their_end(store):
+    for number in (1, 2, 3):
+        lease(store, 0, f"e{number}", ttl_ms=40 - 10 * number)
+    assert store.read_leases(0, 2).values["due"] == ["e3", "e2"]
+    assert store.read_lapsed_leases(10, 2).values["due"] == ["e3"]
+
+
+def test_open_flows_come_newest_first(store):
+    for flow in ("f1", "f2", "f3"):
+        store.create_flow(0, flow)
+    store.cancel_flow(0, "f2")
+    assert store.read_open_flows(0, 9).values["flows"] == ["f3", "f1"]
+    assert store.read_open_flows(0, 1).values["flows"] == ["f3"]
+
+
 def test_blocked_executions_come_longest_blocked_first(store):
     for number in (1, 2, 3):
         store.create_execution(0, f"e{number}", "A")
@@ -145,6 +160,7 @@ READS = [name for name in OPERATIONS if name.startswith("read_")] + [
 
 ARGUMENTS = {
     "read_eligible": ("A", 2, ["gpu"]),
+    "read_leases": (2,),
     "read_lapsed_leases": (2,),
     "read_lapsed_grants": (2,),
     "read_due_delayed": ("A", 2),
@@ -156,6 +172,7 @@ ARGUMENTS = {
     "read_unresolved": ("A", 2, 2),
     "read_downstream": ("e1",),
     "read_flow": ("f1",),
+    "read_open_flows": (2,),
     "read_quota": ("q1",),
     "read_budget": ("b1",),
     "describe": ("e1",),

@@ -773,6 +773,8 @@ def test_postgres_claim_next_takes_the_best_that_fits_and_is_not_locked(postgres
     refused = postgres.claim_next(0, "w1", "A", "ls4", 10, "at4")
     assert (refused.code, refused.kind.value) == ("no_eligible_execution", "no_eligible_execution")
     assert postgres.claim_next(0, "w1", "C", "ls4", 10, "at4").code == "no_eligible_execution"
+    elsewhere = postgres.claim_next(0, "w1", "A", "ls4", 10, "at4", last=False)
+    assert (elsewhere.code, elsewhere.values) == ("OK", {"execution": None})
     assert state(postgres, "e2") == LEASED
 
 

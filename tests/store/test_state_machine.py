@@ -145,7 +145,7 @@ class StoreMachine(RuleBasedStateMachine):
     def claim_next(self, worker, ttl, skip):
         self.serial += 1
         lease_id, attempt_id = f"ls{self.serial}", f"at{self.serial}"
-        outcome = self.do("claim_next", worker, "A", lease_id, ttl, attempt_id, (), skip)
+        outcome = self.do("claim_next", worker, "A", lease_id, ttl, attempt_id, skip=skip)
         if outcome.ok:
             assert outcome.values["execution"] not in skip
 

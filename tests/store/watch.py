@@ -46,6 +46,8 @@ class Watch:
         execution = more["execution"] if "execution" in more else args[0] if args else None
         if isinstance(outcome, Refused):
             self._check_refusal(op, execution, outcome, before)
+        else:
+            self._check_stamps(before)
         self._check_growth(op, outcome, before)
         self._follow_exceptions(op, outcome)
         self.check()
@@ -71,6 +73,13 @@ class Watch:
                 assert record["window"].items() >= kept.items()
                 record["window"] = kept
         assert after == before, (op, execution, outcome)
+
+    def _check_stamps(self, before: dict[str, Any]) -> None:
+        """Whatever an operation changed carries its stamp."""
+        after = snapshot(self.store)
+        for table in ("executions", "flows", "waitpoints"):
+            for name, record in after[table].items():
+                assert record == before[table].get(name) or record["changed"] == self.steps, (table, name)
 
     def _check_growth(self, op: str, outcome: Ok | Refused, before: dict[str, Any]) -> None:
         """The epoch grows by one with every lease, and with nothing else; attempts are counted likewise."""

@@ -1,0 +1,52 @@
+"""Rows of the CSV files that a scenario points at: measured durations, schedules of arrivals."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any, Final
+
+from sim.schema import suggest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_ROWS: Final = 50_000
+"""What a file holds becomes part of the resolved scenario, so a larger one must be sampled."""
+
+
+def read_rows(path: Path, column: str) -> list[tuple[int, dict[str, Any]]]:
+    """Read a CSV file with a header.
+
+    Parameters
+    ----------
+    path
+        The file, UTF-8.
+    column
+        A column that it must have.
+
+    Returns
+    -------
+    list[tuple[int, dict[str, Any]]]
+        The line (from 1) and the cells of each row, by column; text, or None where a row is too short.
+
+    Raises
+    ------
+    ValueError
+        When it cannot be read, has no such column, no rows or too many; the message names the file.
+    """
+    rows = []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            names = reader.fieldnames or []
+            if column not in names:
+                raise ValueError(f"{path} has no column {column!r} ({suggest(column, names)})")
+            for row in reader:
+                rows.append((reader.line_num, row))
+                if len(rows) > MAX_ROWS:
+                    raise ValueError(f"{path} has more than {MAX_ROWS} rows; keep a sample of them")
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise ValueError(f"cannot read {path}: {error}") from error
+    if not rows:
+        raise ValueError(f"{path} has no rows")
+    return rows
