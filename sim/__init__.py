@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sim.api import run
     from sim.contention import ContentionKind
-    from sim.results import Study, open
+    from sim.results import Study, open  # noqa: A004 - sim.open is the public name
     from sim.scenario import load
 
 _HOMES = {

@@ -335,7 +335,13 @@ def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome]
         "claim_next": next_leased,
         "resolve_dependency": child_skipped,
         **dict.fromkeys(
-            ("complete_execution", "fail_execution", "cancel_execution", "expire_execution", "expire_suspension"),
+            (
+                "complete_execution",
+                "fail_execution",
+                "cancel_execution",
+                "expire_execution",
+                "expire_suspension",
+            ),
             ended,
         ),
     }

@@ -261,9 +261,9 @@ class TransactionServer:
             return
         if transaction.changed and has_written(attempt.op.name, outcome):
             self._remember(transaction, stamp)
-        self._end(transaction)
         attempt.started_us = now_us
         self.answer(attempt, outcome, now_us)
+        self._end(transaction)  # after the answer, so that who loses against it learns so later
 
     def _apply(self, transaction: Transaction, now_ms: int) -> Outcome:
         attempt = transaction.attempt

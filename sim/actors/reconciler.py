@@ -77,6 +77,8 @@ class Reconciler(Actor):
         self._idle: deque[Slot] = deque()
         self._revoked: deque[int] = deque()
         self._resets: dict[int, int] = {}
+        # Until when (milliseconds) what this replica has handed out may be reclaimed; it need not grant again.
+        self._handed_out: dict[int, int] = {}
 
     def start(self) -> None:
         """Start every scan that has something to do in this scenario."""
@@ -155,6 +157,8 @@ class Reconciler(Actor):
         """Mark lapsed leases and, where the rules reclaim, hand them and revoked ones to idle slots."""
         due = yield from self._due(process, _READ_LEASES, partition, (self._spec.batch,))
         for execution in due:
+            if self._handed_out.get(execution, 0) * US_PER_MS >= self.now_us:
+                continue
             intent = self.begin("repair", execution)
             marked = yield from self._attempt(process, intent, _MARK, partition, (execution,))
             if marked is None:
@@ -183,6 +187,7 @@ class Reconciler(Actor):
         if granted is not None:
             self.end(intent, "recovered")
             hand_out = HandOut(execution, granted.values["grant_expires_at"])
+            self._handed_out[execution] = hand_out.expires_at_ms
             self.world.link.message(self.client, slot.hand_out, hand_out)
 
     def _sweep_grants(self, process: Process, partition: int) -> Story:
@@ -253,7 +258,7 @@ class Reconciler(Actor):
                 yield from self._repair(process, _RESOLVE, partition, edge[3], edge)
 
     def _sweep_cancels(self, process: Process, partition: int) -> Story:
-        """Cancel the members of cancelled flows and tick them off; those that have ended are ticked off too."""
+        """Cancel the members of cancelled flows and tick them off, those too that have ended."""
         due = yield from self._due(process, _READ_BACKLOG, partition, (self._spec.batch, _MEMBERS_A_FLOW))
         for flow, members in due:
             for member in members:

@@ -1,10 +1,10 @@
 """The worker: looks for work, gets a lease, works under it, and looks for work again.
 
 A worker has ``slots`` loops. Each asks a scheduler for a grant (``claim: scheduler``) or reads the head of
-the eligible set and grants it to itself (``claim: direct``), claims the execution, works on the
-execution under its lease (:mod:`sim.actors.lease`), and begins again. Workers of ``claim: next`` (Postgres)
-take the next execution in one operation. A slot that finds nothing waits ``poll``; while it waits it is on the
-list of a reconciler, which may hand it a lapsed execution to reclaim.
+the eligible set and grants it to itself (``claim: direct``), claims the execution, works on it under its
+lease (:mod:`sim.actors.lease`), and begins again. With ``claim: next`` (Postgres) one operation finds and
+leases the next execution. A slot that finds nothing waits ``poll``; while it waits it is on the list of a
+reconciler, which may hand it a lapsed execution to reclaim.
 """
 
 from __future__ import annotations

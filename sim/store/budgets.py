@@ -32,7 +32,6 @@ def create_budget(
     if budget in store.budgets:
         return Ok({"budget": budget}, "ALREADY_SATISFIED")
     store.budgets[budget] = Budget(
-        store.stamp,
         hard={dimension: hard for dimension, hard, _ in limits},
         soft={dimension: soft for dimension, _, soft in limits},
     )
@@ -59,7 +58,7 @@ def report_usage_and_check(
         return _ALREADY_APPLIED
     record = store.budgets.get(budget)
     if record is None:
-        record = store.budgets[budget] = Budget(store.stamp)
+        record = store.budgets[budget] = Budget()
     for dimension, delta in usage:
         limit, current = record.hard.get(dimension, 0), record.usage.get(dimension, 0)
         if 0 < limit < current + delta:
@@ -71,7 +70,6 @@ def report_usage_and_check(
             breached = dimension
     if dedup_key is not None:
         store.usage_keys[dedup_key] = now_ms + USAGE_KEY_TTL_MS
-    record.changed = store.stamp
     if breached is None:
         return _OK
     values = {"dimension": breached, "current": record.usage[breached], "limit": record.soft[breached]}
@@ -82,7 +80,6 @@ def reset_budget(store: Partition, now_ms: int, budget: Id) -> Outcome:
     """Set all usage to zero; the limits stay, and a budget that was not there is now."""
     record = store.budgets.get(budget)
     if record is None:
-        record = store.budgets[budget] = Budget(store.stamp)
+        record = store.budgets[budget] = Budget()
     record.usage.clear()
-    record.changed = store.stamp
     return Ok({"next_reset": 0})

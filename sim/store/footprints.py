@@ -9,7 +9,9 @@ time and nobody reads them here: such an insert is a statement that takes time, 
 
 Where the model's store changes more than the back end does (a flow's dependencies block its child), the rows
 that it changes are written; where it has an operation more (``requeue_lapsed_grant``, buffered signals,
-``reconcile_quota``), READ COMMITTED locks on the rows concerned. Left out: rows that foreign keys lock, the
+``reconcile_quota``), or its statements are not known here, READ COMMITTED locks on the rows concerned, in the
+order in which the known ones take them: deadlocks are those of the back end's own statements, not of ours.
+Every statement is carried out, even where the operation will be refused at the end. Left out: rows that foreign keys lock, the
 outbox, budgets' usage by dimension (a budget is one row).
 """
 
@@ -280,7 +282,7 @@ _PLANS: Final[dict[str, Plan]] = {
         _lock("edge"), _write("edge"), _write("edge_group"), _write("exec", "downstream"),
     )),
     "create_quota_policy": Plan((_write("quota_policy"),)),
-    "release_admission": Plan((_lock("quota_policy"), _write("quota_admitted"), _write("quota_policy"))),
+    "release_admission": Plan((_write("quota_admitted"), _write("quota_policy"))),
     "reconcile_quota": Plan((_lock("quota_policy"), _write("quota_policy"))),
     "create_budget": Plan((_write("budget"),)),
     "report_usage_and_check": Plan((_lock("budget"), _write("budget"))),

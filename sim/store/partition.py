@@ -50,7 +50,7 @@ class Partition:
     ----------
     stamp : object
         Who does what, and when: set by the caller before an operation, opaque here. An operation that
-        changes an execution (or flow, waitpoint, quota, budget) leaves it there as ``changed``, and a
+        changes an execution (or flow, waitpoint, quota) leaves it there as ``changed``, and a
         refusal carries the ``changed`` of what refused it as its rival.
     release_slot, take_slot : Callable
         What to do when a lease that holds a slot of a quota ends, or is reclaimed: called with

@@ -300,7 +300,6 @@ class Quota:
 class Budget:
     """A budget: usage and limits by dimension; a dimension without a limit is unlimited."""
 
-    changed: object
     hard: dict[str, int] = field(default_factory=dict)
     soft: dict[str, int] = field(default_factory=dict)
     usage: dict[str, int] = field(default_factory=dict)

@@ -8,32 +8,14 @@ from pathlib import Path
 
 import pytest
 
-SHORT = [
-    "--set",
-    "horizon.warmup=1s",
-    "--set",
-    "horizon.run=4s",
-    "--set",
-    "horizon.drain=2s",
-    "--replications",
-    "3",
-]
+SHORT = [f"horizon.{part}" for part in ("warmup=1s", "run=4s", "drain=2s")]
 
 
-def run_study(scenario, out, hash_seed, jobs):
-    command = [
-        sys.executable,
-        "-m",
-        "sim",
-        "run",
-        scenario,
-        *SHORT,
-        "--out",
-        str(out),
-        "--jobs",
-        str(jobs),
-        "--json",
-    ]
+def run_study(scenario, out, hash_seed, jobs, *more):
+    command = [sys.executable, "-m", "sim", "run", scenario, "--json", "--jobs", str(jobs), "--out", str(out)]
+    command += ["--replications", "3", *more]
+    for change in SHORT:
+        command += ["--set", change]
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)

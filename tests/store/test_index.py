@@ -1,5 +1,8 @@
 """The sorted index against a plain sorted list."""
 
+from unittest.mock import patch
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,9 +91,15 @@ _STEPS = st.lists(
 )
 
 
+@pytest.mark.parametrize("bounds", [(2, 2), (1024, 1024)])
 @given(_STEPS)
 @settings(derandomize=True, max_examples=300, deadline=None)
-def test_it_answers_as_a_sorted_list_does(steps):
+def test_it_answers_as_a_sorted_list_does(bounds, steps):
+    with patch.object(module, "_FRONT_MAX", bounds[0]), patch.object(module, "_SLACK", bounds[1]):
+        _follow_a_sorted_list(steps)
+
+
+def _follow_a_sorted_list(steps):
     index = Index()
     model: dict[int, int] = {}
     for name, *arguments in steps:

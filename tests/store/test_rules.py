@@ -776,6 +776,7 @@ def test_postgres_claim_next_takes_the_best_that_fits_and_is_not_locked(postgres
     elsewhere = postgres.claim_next(0, "w1", "A", "ls4", 10, "at4", last=False)
     assert (elsewhere.code, elsewhere.values) == ("OK", {"execution": None})
     assert state(postgres, "e2") == LEASED
+    assert eligible(postgres) == []
 
 
 def test_claim_next_passes_over_what_is_granted_or_only_left_behind(valkey):

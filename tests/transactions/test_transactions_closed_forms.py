@@ -57,12 +57,12 @@ def test_by_partition_all_but_three_of_them_are_exhausted(count):
     assert one_each(count, BY_PARTITION) == max(0, (count - 3) / count)
 
 
-def shares(case, **distributions):
+def shares(case, request):
     """Mean share over runs, and its standard error, by number of signals."""
     found = {}
     for count in SIZES:
         values = [
-            case(count, seed=seed, request=distributions["request"], statement=statements(seed))
+            case(count, seed=seed, request={"exponential": {"mean": request}}, statement=statements(seed))
             for seed in range(RUNS)
         ]
         mean = sum(values) / RUNS
@@ -72,8 +72,7 @@ def shares(case, **distributions):
 
 
 def statements(seed):
-    spec = Exponential.model_validate({"exponential": {"mean": "80us"}})
-    return spec.sampler(Streams(seed, 1).of("statement"))
+    return Exponential(mean="80us").sampler(Streams(seed, 1).of("statement"))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def statements(seed):
     ids=["one waitpoint", "by partition"],
 )
 def test_with_random_delays_the_share_rises_with_the_number_of_signals(case, capsys):
-    curve = shares(case, request={"exponential": {"mean": "300us"}})
+    curve = shares(case, "300us")
     with capsys.disabled():
         shown = ", ".join(f"{count}: {mean:.3f} ± {error:.3f}" for count, (mean, error) in curve.items())
         print(f"\nexhausted share by number of signals, random delays: {shown}")
@@ -93,6 +92,6 @@ def test_with_random_delays_the_share_rises_with_the_number_of_signals(case, cap
 
 
 def test_spread_out_over_a_longer_time_fewer_are_exhausted():
-    at_once = shares(one_waitpoint, request={"exponential": {"mean": "100us"}})
-    spread = shares(one_waitpoint, request={"exponential": {"mean": "50ms"}})
+    at_once = shares(one_waitpoint, "100us")
+    spread = shares(one_waitpoint, "50ms")
     assert spread[32][0] < at_once[32][0] / 2
