@@ -127,6 +127,28 @@ def validate(
 
 
 @app.command()
+def conform(
+    traces: Annotated[
+        list[Path], typer.Argument(metavar="TRACE...", help="Recordings (.jsonl.gz), or folders of them.")
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+    ] = False,
+) -> None:
+    """Replay recordings of the real engine against the store; exit 3 when a step differs.
+
+    After every step status, code, values and the seven dimensions of the execution must agree exactly.
+    """
+    with _user_mistakes():
+        from sim.conformance import conform as replay
+
+        report = replay(traces)
+        print(json.dumps(report.as_dict(), indent=2) if as_json else report.render())
+        if report.agreed < report.steps:
+            raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of a scenario, for completion in editors."""
     from sim.scenario import json_schema
@@ -199,13 +221,14 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 @contextmanager
 def _user_mistakes() -> Iterator[None]:
     """Turn a mistake of the user's into one message and exit code 2, an interruption into 130."""
+    from sim.conformance import RecordingError
     from sim.output import ResultsError
     from sim.retry import PolicyError
     from sim.scenario import ScenarioError
 
     try:
         yield
-    except (ScenarioError, PolicyError, ResultsError) as error:
+    except (ScenarioError, PolicyError, ResultsError, RecordingError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(EXIT_MISTAKE) from None
     except KeyboardInterrupt:

@@ -73,7 +73,8 @@ class FaultWindow(NamedTuple):
 
     def __str__(self) -> str:
         told = self.as_dict()
-        return f"{told['fault']} of {told['target']} from {format_duration(self.from_us)} to {format_duration(self.to_us)}"
+        begin, end = format_duration(self.from_us), format_duration(self.to_us)
+        return f"{told['fault']} of {told['target']} from {begin} to {end}"
 
 
 def draw_windows(scenario: Scenario, streams: Streams, end_us: int) -> list[FaultWindow]:

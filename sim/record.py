@@ -285,8 +285,8 @@ class Recorder:
             intent_id, root, flow, waitpoint = intent.id, intent.root, intent.flow, intent.waitpoint
         self._contention_rows += _pack_contention(
             attempt.sent_us, attempt.arrived_us, attempt.done_us, attempt.execution, flow, waitpoint,
-            intent_id, root, attempt.started_us - rival_us, attempt.actor, rival_actor, nth, number, attempt.op.index,
-            kind.index, rival_op, NONE, NONE,
+            intent_id, root, attempt.started_us - rival_us, attempt.actor, rival_actor, nth, number,
+            attempt.op.index, kind.index, rival_op, NONE, NONE,
         )  # fmt: skip
 
     def decided(self, action: int, delay_us: int) -> None:

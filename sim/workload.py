@@ -292,7 +292,7 @@ def _burst_us(burst: Burst) -> Iterator[int]:
 
 
 def _script(spec: WorkClass, work_us: int, chance: float, delay_us: int, *, parks: bool) -> Script:
-    """Turn one uniform draw into an end: a line of delay, suspension and children, then failure of the rest."""
+    """Turn one uniform draw into an end: delay, suspension and children on a line, failure of the rest."""
     level = 0.0
     if parks:
         ways: Sequence[tuple[str, float, int]] = (

@@ -1,6 +1,8 @@
 """The command as a user meets it: what it prints, what it leaves, how it fails."""
 
+import gzip
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -139,3 +141,30 @@ def test_list_of_something_else_says_what_can_be_listed(command):
 
 def test_the_schema_is_json(command):
     assert json.loads(command("schema").stdout)["properties"].keys() >= {"workers", "workload", "store"}
+
+
+TRACES = Path(__file__).parent / "data" / "traces"
+
+
+def test_conform_counts_steps_and_agreements(command):
+    result = command("conform", TRACES / "core-01.jsonl.gz", "--json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["files"], document["first_difference"]) == (0, 1, None)
+    assert document["agreed"] == document["steps"] > 100
+
+
+def test_conform_shows_the_first_difference_and_exits_with_3(command, tmp_path):
+    lines = gzip.decompress((TRACES / "core-01.jsonl.gz").read_bytes()).decode().splitlines()
+    step = json.loads(lines[1])
+    step["result"]["code"] = "DUPLICATE"
+    forged = tmp_path / "forged.jsonl.gz"
+    forged.write_bytes(gzip.compress("\n".join([lines[0], json.dumps(step), *lines[2:]]).encode()))
+    result = command("conform", forged)
+    assert result.exit_code == 3
+    assert "DUPLICATE" in result.stdout and "create_execution" in result.stdout
+
+
+def test_conform_of_what_is_no_recording_is_a_mistake(command, tmp_path):
+    result = command("conform", tmp_path / "missing")
+    assert result.exit_code == 2
+    assert "missing" in result.stderr

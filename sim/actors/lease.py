@@ -1,8 +1,8 @@
 """What a worker does under a lease: work, renew, and end as the execution's script says.
 
 An attempt completes, fails, is put off, suspends until signals come, or parks until children are done. A
-suspension makes its waitpoint with the suspension itself (``fresh``) or before it (``pending_first``): then the
-token is out while the worker still works, and signals may come before the suspension is committed. When
+suspension makes its waitpoint with the suspension itself (``fresh``) or before it (``pending_first``): then
+the token is out while the worker still works, and signals may come before the suspension is committed. When
 signals that were buffered satisfy the condition at once, the worker goes on under the same lease.
 
 A worker whose renewal is refused for good keeps working unless ``stop_on_lost_lease`` is set: its late
@@ -181,7 +181,10 @@ class LeaseHolder(Linker):
     # --- suspension ----------------------------------------------------------------------------------
 
     def _announce(self, lease: Lease, script: Script) -> int:
-        """Number the waitpoint that this stretch will make; signalers that can compute its id know it now."""
+        """Give a number to the waitpoint that this stretch will make.
+
+        Signalers that can compute its id know it from now on.
+        """
         if script.end != "suspend":
             return -1
         waitpoint = next(self.world.ids)

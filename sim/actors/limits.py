@@ -1,8 +1,8 @@
 """Quotas and budgets: which executions are under which, and how an admission is asked for.
 
-The engine asks for an admission before a grant (``at: dispatch``). ``at: submit`` asks before the execution is
-created: an arrival whose admission the policy gives up is lost. Where a lease's end gives the slot back, a slot
-that was taken at submission is held until the first lease ends.
+The engine asks for an admission before a grant (``at: dispatch``). ``at: submit`` asks before the execution
+is created: an arrival whose admission the policy gives up is lost. Where a lease's end gives the slot back, a
+slot that was taken at submission is held until the first lease ends.
 """
 
 from __future__ import annotations

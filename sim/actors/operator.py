@@ -1,7 +1,7 @@
 """The operator: cancels, revokes and reprioritises, at given rates, on targets that it read a while before.
 
-Each deed begins with a look at one partition (what is eligible, what is leased, which flow is the newest), goes
-on with a while of thinking, and ends with an operation on a target that may have moved on meanwhile.
+Each deed begins with a look at one partition (what is eligible, what is leased, which flow is the newest),
+goes on with a while of thinking, and ends with an operation on a target that may have moved on meanwhile.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Reconciler(Actor):
         self._idle: deque[Slot] = deque()
         self._revoked: deque[int] = deque()
         self._resets: dict[int, int] = {}
-        # Until when (milliseconds) what this replica has handed out may be reclaimed; it need not grant again.
+        # Until when (milliseconds) what this replica has handed out may be reclaimed: no need to grant again.
         self._handed_out: dict[int, int] = {}
 
     def start(self) -> None:

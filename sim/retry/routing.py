@@ -27,7 +27,8 @@ from sim.units import quoted
 K, A = ContentionKind, Action
 
 _READS: Final = (
-    "read_eligible", "read_lapsed_leases", "read_lapsed_grants", "read_leases", "read_open_flows", "read_due_delayed", "read_blocked",
+    "read_eligible", "read_lapsed_leases", "read_lapsed_grants", "read_leases",
+    "read_open_flows", "read_due_delayed", "read_blocked",
     "read_due_suspensions", "read_due_waitpoints", "read_due_deadlines", "read_cancel_backlog",
     "read_unresolved", "read_downstream", "read_flow", "read_quota", "read_budget", "describe",
     "eligible_set", "delayed_set", "lease_expiry_set", "evaluate_flow_eligibility",

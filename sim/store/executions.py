@@ -21,7 +21,7 @@ from sim.store.partition import (
     clear_lease,
     discard_everywhere,
     end_in_terminal,
-    leave_eligible,
+    give_lease_back,
     make_eligible,
     not_a_number,
     not_active,
@@ -184,21 +184,12 @@ def complete_execution(
         return refused
     if result:
         store.results.add(execution)
-    _leave_active(store, ex, now_ms)
+    give_lease_back(store, ex, now_ms)
     ex.lease_revoked_at = None
     ex.state = COMPLETED
     store.deadlines.discard(execution)
     end_in_terminal(store, ex, now_ms)
     return _COMPLETED_OK
-
-
-def _leave_active(store: Partition, ex: Execution, now_ms: int) -> None:
-    """Give the lease back."""
-    release_lease(store, ex, now_ms)
-    clear_lease(ex)
-    if ex.state.phase is Phase.RUNNABLE:
-        # Requeued after a lapse, and finished by its old holder all the same (fences by epoch alone).
-        leave_eligible(store, ex)
 
 
 def fail_execution(
@@ -219,7 +210,7 @@ def fail_execution(
     refused = check_fence(store, op, ex, now_ms, lease_id, lease_epoch, attempt_id, source)
     if refused is not None:
         return refused
-    _leave_active(store, ex, now_ms)
+    give_lease_back(store, ex, now_ms)
     if retry_policy is not None and ex.retry_count < retry_policy.get("max_retries", 0):
         delay_ms = _backoff_ms(retry_policy.get("backoff"), ex.retry_count)
         ex.retry_count += 1
@@ -265,7 +256,7 @@ def delay_execution(
     refused = check_fence(store, op, ex, now_ms, lease_id, lease_epoch, attempt_id, source)
     if refused is not None:
         return refused
-    _leave_active(store, ex, now_ms)
+    give_lease_back(store, ex, now_ms)
     ex.delay_until = delay_until
     ex.state = DELAYED
     ex.changed = store.stamp
@@ -290,7 +281,7 @@ def move_to_waiting_children(
     refused = check_fence(store, op, ex, now_ms, lease_id, lease_epoch, attempt_id, source)
     if refused is not None:
         return refused
-    _leave_active(store, ex, now_ms)
+    give_lease_back(store, ex, now_ms)
     ex.state = WAITING_CHILDREN_AS[AttemptState.INTERRUPTED]
     ex.changed = store.stamp
     blocked_index(ex, Eligibility.BY_DEPENDENCIES.value).add(execution, ex.created_at)

@@ -11,8 +11,8 @@ Where the model's store changes more than the back end does (a flow's dependenci
 that it changes are written; where it has an operation more (``requeue_lapsed_grant``, buffered signals,
 ``reconcile_quota``), or its statements are not known here, READ COMMITTED locks on the rows concerned, in the
 order in which the known ones take them: deadlocks are those of the back end's own statements, not of ours.
-Every statement is carried out, even where the operation will be refused at the end. Left out: rows that foreign keys lock, the
-outbox, budgets' usage by dimension (a budget is one row).
+Every statement is carried out, even where the operation will be refused at the end. Left out: rows that
+foreign keys lock, the outbox, budgets' usage by dimension (a budget is one row).
 """
 
 from __future__ import annotations

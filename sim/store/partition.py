@@ -14,7 +14,7 @@ from sim.store.outcome import Refused
 from sim.store.quota_table import QuotaTable
 from sim.store.records import Lane
 from sim.store.rules import CONTRACT
-from sim.store.state import LAPSED, LEASED
+from sim.store.state import LAPSED, LEASED, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,6 +233,15 @@ def clear_lease(ex: Execution) -> None:
     ex.lease_id = None
     ex.worker = None
     ex.lease_expires_at = None
+
+
+def give_lease_back(store: Partition, ex: Execution, now_ms: int) -> None:
+    """End a lease by its holder's own doing, before the state changes."""
+    release_lease(store, ex, now_ms)
+    clear_lease(ex)
+    if ex.state.phase is Phase.RUNNABLE:
+        # Requeued after a lapse, and yet its old holder still has a say (fences by epoch alone).
+        leave_eligible(store, ex)
 
 
 def mark_lapsed(store: Partition, ex: Execution, now_ms: int) -> None:

@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sim.store.fences import check_fence
 from sim.store.outcome import Ok, Refused
-from sim.store.partition import (
-    clear_lease,
-    end_in_terminal,
-    make_eligible,
-    not_active,
-    release_lease,
-)
+from sim.store.partition import end_in_terminal, give_lease_back, make_eligible, not_active
 from sim.store.records import Condition, Signals, Suspension, Waitpoint
 from sim.store.state import (
     CANCELLED_AS,
@@ -142,24 +136,25 @@ def suspend_execution(
     else:
         store.waitpoints[waitpoint] = Waitpoint(execution, attempt_index, "active", None, store.stamp)
         satisfied = False
-    values = {"suspension": suspension, "waitpoint": waitpoint}
-    if satisfied:
-        outcome = Ok(values, "ALREADY_SATISFIED")
-    else:
-        outcome = Ok(values)
-        release_lease(store, ex, now_ms)
-        clear_lease(ex)
+    if not satisfied:
+        give_lease_back(store, ex, now_ms)
         ex.state = SUSPENDED_FOR.get(reason_code, SUSPENDED)
-        ex.suspension = suspension
-        ex.waitpoint = waitpoint
-        ex.changed = store.stamp
-        store.suspensions[execution] = Suspension(suspension, waitpoint, timeout_at, timeout_behavior)
-        if timeout_at is not None:
-            store.suspension_timeouts.add(execution, timeout_at)
+        _open_suspension(store, ex, Suspension(suspension, waitpoint, timeout_at, timeout_behavior))
+    values = {"suspension": suspension, "waitpoint": waitpoint}
+    outcome = Ok(values, "ALREADY_SATISFIED" if satisfied else "OK")
     if idempotency_key is not None:
         until = now_ms + dedup_ttl_ms if dedup_ttl_ms else None
         store.suspend_outcomes[execution, idempotency_key] = (outcome, until)
     return outcome
+
+
+def _open_suspension(store: Partition, ex: Execution, suspension: Suspension) -> None:
+    ex.suspension = suspension.id
+    ex.waitpoint = suspension.waitpoint
+    ex.changed = store.stamp
+    store.suspensions[ex.id] = suspension
+    if suspension.timeout_at is not None:
+        store.suspension_timeouts.add(ex.id, suspension.timeout_at)
 
 
 def _refuse_suspension(

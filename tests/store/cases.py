@@ -27,9 +27,10 @@ def lease(
 ) -> Fence:
     """Grant and claim an execution of lane A, which is created if need be; an interrupted one is resumed."""
     grant(store, now_ms, execution, worker)
-    outcome = store.claim_execution(now_ms, execution, worker, lease_id, ttl_ms, attempt_id)
-    if outcome.code == "use_claim_resumed_execution":
+    if store.dimensions(execution)["attempt_state"] == "attempt_interrupted":
         outcome = store.claim_resumed_execution(now_ms, execution, worker, lease_id, ttl_ms)
+    else:
+        outcome = store.claim_execution(now_ms, execution, worker, lease_id, ttl_ms, attempt_id)
     assert outcome.ok, outcome
     return Fence(lease_id, outcome.values["lease_epoch"], outcome.values["attempt_id"])
 

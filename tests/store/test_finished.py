@@ -79,7 +79,9 @@ def test_rows_are_used_again():
     store.cancel_execution(0, "e1")
     store.create_execution(0, "e3", "A")
     store.cancel_execution(0, "e3")
-    assert store.compact("e3") and store.compact("e1")
+    assert store.compact("e3")
+    assert store.compact("e1")
+    assert len(store.finished._created_at) == 3
     assert [store.dimensions(e)["public_state"] for e in ("e1", "e2", "e3")] == [
         "cancelled", "completed", "cancelled",
     ]  # fmt: skip

@@ -121,6 +121,15 @@ def test_the_end_of_a_blocked_execution_takes_it_out_of_its_index(store, reason)
     assert store.read_blocked(0, "A", index, 9).values["due"] == []
 
 
+def test_a_cancel_takes_a_blocked_execution_out_of_every_index(store):
+    store.create_execution(0, "e1", "A")
+    for reason in ("waiting_for_quota", "waiting_for_budget"):
+        store.block_execution_for_admission(0, "e1", reason)
+    store.cancel_execution(0, "e1")
+    for index in ("blocked_by_quota", "blocked_by_budget"):
+        assert store.read_blocked(0, "A", index, 9).values["due"] == []
+
+
 def test_an_expiry_clears_the_index_of_its_state_and_a_cancel_all(store):
     for execution in ("e1", "e2"):
         store.create_execution(0, execution, "A", delay_until=5)
@@ -264,6 +273,19 @@ def test_a_lapsed_grant_that_is_replaced_gives_its_slot_back(taker):
     assert store.read_quota(11, "q1").values["concurrency"] == 0
 
 
+def test_a_lease_without_an_admission_gives_no_slot_back():
+    store = Store(CONTRACT)
+    store.create_execution(0, "e1", "A")
+    store.check_admission_and_record(0, "q1", "e1", 60, 0, 9)
+    store.issue_claim_grant(0, "e1", "w1", "A", 10, (), "q1")
+    store.claim_execution(0, "e1", "w1", "ls1", 10, "at1")
+    store.delay_execution(0, "e1", "ls1", 1, "at1", 9)
+    assert store.check_admission_and_record(0, "q1", "e1", 60, 0, 9).code == "ADMITTED"
+    store.issue_grant_and_claim(0, "e1", "w2", "A", "ls2", 10, "at2")
+    store.complete_execution(0, "e1", "ls2", 2, "at1")
+    assert store.read_quota(0, "q1").values["concurrency"] == 1
+
+
 def test_a_requeued_grant_gives_its_slot_back_once():
     store = Store(CONTRACT)
     store.create_execution(0, "e1", "A")
@@ -318,6 +340,14 @@ def test_what_a_timeout_means(store, behavior, public):
     assert store.read_due_suspensions(5, 9).values["due"] == []
     late = store.deliver_signal(5, "e1", "wp1", "sg1", "go").code
     assert late == ("OK" if behavior == "escalate" else "target_not_signalable")
+
+
+def test_a_timeout_closes_the_condition_too(store):
+    behavior = "auto_resume_with_timeout_signal"
+    suspend(store, 0, lease(store, 0), waitpoint="wp1", timeout_at=5, timeout_behavior=behavior)
+    store.expire_suspension(5, "e1")
+    suspend(store, 5, lease(store, 5, lease_id="ls2"), waitpoint="wp2")
+    assert store.deliver_signal(5, "e1", "wp1", "sg1", "go").code == "waitpoint_closed"
 
 
 def test_buffered_signals_that_do_not_suffice_count_on(store):
@@ -389,6 +419,18 @@ def _lease_in(store, lane, execution):
     store.issue_claim_grant(0, execution, "w1", lane, 10)
     store.claim_execution(0, execution, "w1", "ls1", 10, "at1")
     return "ls1", 1, "at1"
+
+
+def test_an_edge_that_was_never_staged_still_counts_as_unresolved_after_a_replay(store):
+    store.create_flow(0, "f1")
+    store.create_execution(0, "e2", "A")
+    store.add_execution_to_flow(0, "f1", "e2")
+    for edge in ("ed1", "ed2"):
+        store.apply_dependency_to_child(0, "f1", edge, "e1", "e2")
+    store.resolve_dependency(0, "f1", "ed1", "e1", "e2", "failed")
+    assert store.replay_execution(0, "e2").values == {"unsatisfied": 0}
+    refused = store.promote_blocked_to_eligible(0, "e2")
+    assert (refused.code, refused.values) == ("deps_not_satisfied", {"unsatisfied": 0, "unresolved": 1})
 
 
 def test_a_cycle_is_found_through_other_edges(store):

@@ -317,11 +317,12 @@ def test_lapsed_lease_postgres_is_requeued_and_claimable_by_claim_next(postgres)
 
 
 def test_lapsed_lease_postgres_lets_the_old_holder_finish_until_somebody_claims(postgres):
-    first, second, third = (lease(postgres, 0, e, ttl_ms=10) for e in ("e1", "e2", "e3"))
-    for execution in ("e1", "e2", "e3"):
+    first, second, third, fourth = (lease(postgres, 0, e, ttl_ms=10) for e in ("e1", "e2", "e3", "e4"))
+    for execution in ("e1", "e2", "e3", "e4"):
         postgres.mark_lease_expired_if_due(10, execution)
     assert renew(postgres, 10, first).values == {"expires_at": 110}
     assert postgres.complete_execution(10, "e1", *first).code == "OK"
+    assert suspend(postgres, 10, fourth, "e4").code == "OK"
     assert eligible(postgres) == ["e2", "e3"]
     postgres.claim_next(10, "w2", "A", "ls2", 10, "at2")
     assert postgres.complete_execution(10, "e2", *second).code == "lease_conflict"

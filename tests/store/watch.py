@@ -1,8 +1,8 @@
 """Watches a store while operations run: what a refusal may change, and what must hold after every step.
 
-Known exceptions, all the engine's own:
+Known exceptions, all the engine's own; the numbers are those of test_oddities.py:
 
-- a skipped child stays in the eligible set, keeps its lease's expiry entry and its suspension (ODDITIES 23);
+- a skipped child stays in the eligible set, keeps its lease's expiry entry and its suspension (23);
 - an execution created with a delay that lies in the past is eligible, but in no eligible set (12);
 - an operator who claims an interrupted attempt through another lane leaves its eligible entry behind (15);
 - entries of the delayed and blocked sets outlive what put them there (12, 13, 18): "it waits for a time,
