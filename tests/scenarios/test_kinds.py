@@ -1,4 +1,4 @@
-"""The library's atlas of kinds: each file makes its kind the leading one, and one override makes it vanish."""
+"""The library's atlas of kinds: each file makes its kind the leading one, and one override ends it."""
 
 from collections import Counter
 

@@ -29,8 +29,8 @@ def shown(plan):
     [
         ("suspend_execution", "[R suspend_dedup] · L attempt · R hmac · [R waitpoint] · W waitpoint · "
          "W suspension · W exec · W attempt · R exec · [W suspend_dedup]"),
-        ("deliver_signal", "L waitpoint · R hmac · L suspension · W suspension · [W exec · W waitpoint · I] · "
-         "R exec"),
+        ("deliver_signal", "L waitpoint · R hmac · L suspension · W suspension · "
+         "[W exec · W waitpoint · I] · R exec"),
         ("cancel_flow", "L flow · W flow · W backlog · R exec* · I backlog_member · W exec · I"),
         ("ack_cancel_member", "W backlog_member · R backlog_member* · W backlog"),
         ("cancel_execution", "L exec · W exec · [W attempt · R exec]"),

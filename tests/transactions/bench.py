@@ -72,7 +72,7 @@ class Bench:
         return caller.index
 
     def run(self):
-        """Run until nothing is left to happen; give (caller, op, sent, answered, code) in order of answers."""
+        """Run to the end; give (caller, op, sent, answered, code) in the order of answers."""
         self.kernel.run_until(END_US)
         return self.log
 
