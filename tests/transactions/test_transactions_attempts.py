@@ -105,7 +105,7 @@ def test_three_attempts_without_a_pause_then_retry_exhausted(tried, rival, begin
 @pytest.mark.parametrize(
     ("tried", "rival", "lead_us", "aborted_after_us"),
     [
-        (("check_admission_and_record", 8, 1, 1, 10, 0), ("release_admission", 8, 2), -50, 300),
+        (("check_admission_and_record", 8, 1, 1, 10, 0), ("release_admission", 8, 2), -150, 350),
         (("reset_budget", 8), ("report_usage_and_check", 8, [("tokens", 1)]), 50, 150),
     ],
     ids=["check_admission_and_record", "reset_budget"],
