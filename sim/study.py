@@ -96,15 +96,7 @@ def run_study(
         When interrupted; finished replications are kept, and the same call goes on from there.
     """
     began = perf_counter()
-    horizon = scenario.horizon
-    manifest = output.Manifest(
-        name=name,
-        scenario=scenario.resolved(),
-        arms={arm.name: arm.policy.canonical() for arm in arms},
-        seeds=[scenario.seed],
-        replications=scenario.replications,
-        window_us=(horizon.warmup, horizon.warmup + horizon.run),
-    )
+    manifest = _manifest(scenario, arms, name)
     partial = output.begin(out, manifest)
     finished = output.finished_parts(partial)
     wanted = [(arm, number) for arm in arms for number in range(scenario.replications)]
@@ -133,6 +125,18 @@ def run_study(
         expectations=_expectations(scenario, seen),
     )
     return results.open(directory)
+
+
+def _manifest(scenario: Scenario, arms: Sequence[Arm], name: str) -> output.Manifest:
+    horizon = scenario.horizon
+    return output.Manifest(
+        name=name,
+        scenario=scenario.resolved(),
+        arms={arm.name: arm.policy.canonical() for arm in arms},
+        seeds=[scenario.seed],
+        replications=scenario.replications,
+        window_us=(horizon.warmup, horizon.arrivals_end_us),
+    )
 
 
 def _run_part(scenario: Scenario, arm: Arm, replication: int, partial: Path) -> None:

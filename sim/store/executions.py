@@ -374,7 +374,6 @@ def expire_execution(store: Partition, now_ms: int, execution: Id) -> Outcome:
     elif phase is Phase.RUNNABLE:
         for index in _indexes_of_runnable(ex):
             index.discard(execution)
-        store.lapsing_grants.discard(execution)
     _end_from_outside(store, ex, now_ms)
     ex.state = EXPIRED_AS[_attempt_at_end(ex)]
     end_in_terminal(store, ex, now_ms)

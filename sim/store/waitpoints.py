@@ -378,7 +378,6 @@ def expire_suspension(store: Partition, now_ms: int, execution: Id) -> Outcome:
     behavior = current.timeout_behavior
     if behavior == "escalate":
         current.timeout_at = None
-        current.timeout_behavior = ""
         store.suspension_timeouts.discard(execution)
         ex.state = ESCALATED
         ex.changed = store.stamp

@@ -77,15 +77,16 @@ def test_rows_are_used_again():
     store.replay_execution(0, "e1")
     assert len(store.finished) == 1
     store.cancel_execution(0, "e1")
-    store.create_execution(0, "e3", "A")
-    store.cancel_execution(0, "e3")
+    store.create_execution(7, "e3", "A")
+    store.cancel_execution(7, "e3")
     assert store.compact("e3")
     assert store.compact("e1")
     assert len(store.finished._created_at) == 3
     assert [store.dimensions(e)["public_state"] for e in ("e1", "e2", "e3")] == [
         "cancelled", "completed", "cancelled",
     ]  # fmt: skip
-    assert store.describe(0, "e3").values["current_attempt_index"] is None
+    described = store.describe(7, "e3").values
+    assert (described["current_attempt_index"], described["created_at"]) == (None, 7)
 
 
 def test_what_is_not_finished_or_has_leftovers_stays_whole():

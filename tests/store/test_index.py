@@ -61,6 +61,15 @@ def test_what_a_heap_no_longer_needs_is_swept_out(monkeypatch):
     assert index.first(1) == []
 
 
+def test_sweeping_takes_the_front_along(monkeypatch):
+    monkeypatch.setattr(module, "_SLACK", 4)
+    index = _index({number: number for number in range(3)})
+    assert index.first(2) == [0, 1]
+    for number in range(3, 40):
+        index.add(number, number)
+    assert index.first(99) == list(range(40))
+
+
 def test_sweeping_is_rare_while_members_stay(monkeypatch):
     monkeypatch.setattr(module, "_SLACK", 4)
     sweeps = []

@@ -104,9 +104,33 @@ def test_a_signal_too_early_or_too_late_names_who_made_or_closed_the_waitpoint(s
     assert store.renew_lease(0, "e1", 0, *reversed(fence[::2]), 1, 10).rival == "w1 suspends"
 
 
+def test_progress_and_a_requeue_are_changes_too(store):
+    fence = lease(_as(store, "w1 claims"), 0)
+    _as(store, "w1 reports").update_progress(0, "e1", fence.lease_id, fence.lease_epoch, 5)
+    assert _as(store, "w2").claim_execution(0, "e1", "w2", "ls2", 10, "at2").rival == "w1 reports"
+    grant(store, 0, "e2", ttl_ms=5)
+    _as(store, "r1 requeues").requeue_lapsed_grant(6, "e2")
+    assert _as(store, "r2").requeue_lapsed_grant(6, "e2").rival == "r1 requeues"
+
+
 def test_a_full_quota_names_whom_it_admitted_last(store):
     _as(store, "s1 admits").check_admission_and_record(0, "q1", "e1", 1, 1, 0)
     assert _as(store, "s2").check_admission_and_record(0, "q1", "e2", 1, 1, 0).rival == "s1 admits"
+    _as(store, "s3 admits").check_admission_and_record(0, "q1", "e3", 1, 2, 0)
+    assert _as(store, "s2").check_admission_and_record(0, "q1", "e2", 1, 2, 0).rival == "s3 admits"
+
+
+def test_a_full_quota_names_who_changed_it_last():
+    store = Store(VALKEY)
+    _as(store, "s1 admits").check_admission_and_record(0, "q1", "e1", 1, 1, 0)
+    for stamp, change in (
+        ("operator defines", lambda: store.create_quota_policy(0, "q1", 1, 1, 1)),
+        ("s2 releases", lambda: store.release_admission(0, "q1", "e9")),
+        ("r1 reconciles", lambda: store.reconcile_quota(0, "q1")),
+    ):
+        _as(store, stamp)
+        change()
+        assert _as(store, "s2").check_admission_and_record(0, "q1", "e2", 1, 1, 0).rival == stamp
 
 
 def test_a_revocation_that_finds_no_lease_names_who_ended_it():

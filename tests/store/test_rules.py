@@ -444,6 +444,12 @@ def test_concurrency_release_valkey_by_the_reconciler_once_the_guard_is_gone(val
     assert valkey.reconcile_quota(1001, "q1").values == {"concurrency": 0}
 
 
+def test_concurrency_release_valkey_repairs_only_quotas_with_a_cap(valkey):
+    valkey.create_quota_policy(0, "q1", 1, 0, 0)
+    valkey.check_admission_and_record(0, "q1", "e1", 1, 0, 1)
+    assert valkey.reconcile_quota(10**6, "q1").values == {"concurrency": 1}
+
+
 def test_concurrency_release_postgres_never(postgres):
     postgres.create_quota_policy(0, "q1", 1, 0, 1)
     postgres.complete_execution(0, "e1", *_admitted_lease(postgres))
@@ -683,6 +689,17 @@ def test_contract_guard_and_slot_go_together(contract):
     assert contract.check_admission_and_record(50, "q1", "e1", 1, 0, 1).code == "ADMITTED"
 
 
+def test_contract_a_resumed_lease_holds_the_slot_of_its_own_grant(contract):
+    contract.delay_execution(0, "e1", *_admitted_lease(contract), 0)
+    contract.promote_delayed(0, "e1")
+    contract.check_admission_and_record(0, "q1", "e1", 1, 0, 1)
+    contract.issue_claim_grant(0, "e1", "w1", "A", 10, (), "q1")
+    contract.claim_resumed_execution(0, "e1", "w1", "ls2", 10)
+    assert _held(contract) == 1
+    contract.complete_execution(0, "e1", "ls2", 2, "at1")
+    assert _held(contract) == 0
+
+
 def test_contract_a_claim_after_a_retry_or_a_resumption_needs_a_new_admission(contract):
     contract.delay_execution(0, "e1", *_admitted_lease(contract), 0)
     contract.promote_delayed(0, "e1")
@@ -749,6 +766,13 @@ def test_postgres_a_repeated_complete_of_the_same_epoch_is_ok(postgres):
     assert postgres.complete_execution(1, "e1", *fence).values == {"outcome": "completed"}
     assert postgres.complete_execution(1, "e1", "ls1", 2, "at1").code == "execution_not_active"
     assert postgres.fail_execution(1, "e1", *fence).code == "execution_not_active"
+
+
+def test_postgres_a_holder_that_gave_its_lease_back_has_no_say(postgres):
+    fence = lease(postgres, 0)
+    postgres.delay_execution(0, "e1", *fence, 0)
+    postgres.promote_delayed(0, "e1")
+    assert postgres.complete_execution(0, "e1", *fence).code == "execution_not_active"
 
 
 def test_postgres_a_revoked_or_cancelled_holder_is_out(postgres):
