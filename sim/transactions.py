@@ -102,8 +102,6 @@ class Transaction:
     locks : list of Row
     awaits : Row or None
         The row whose lock it waits for.
-    waits : int
-        How often it has waited so far, in all attempts.
     changed : list of Row
         Rows that it writes.
     reads, writes : set of Row
@@ -112,7 +110,7 @@ class Transaction:
 
     __slots__ = (
         "arguments", "attempt", "awaits", "began_us", "changed", "failures", "locks", "plan", "reads",
-        "snapshot", "statements", "to_lock", "waits", "writes",
+        "snapshot", "statements", "to_lock", "writes",
     )  # fmt: skip
 
     statements: Iterator[Step]
@@ -122,7 +120,6 @@ class Transaction:
         self.arguments = dict(zip(PARAMETERS[attempt.op.index], attempt.arguments, strict=False))
         self.plan = plan
         self.failures = 0
-        self.waits = 0
 
     def begin(self, store: Store, now_us: int, snapshot: int) -> None:
         """Begin an attempt, with nothing locked, read or written."""
@@ -320,11 +317,10 @@ class TransactionServer:
 
     def _wait(self, transaction: Transaction, row: Row) -> None:
         transaction.awaits = row
-        transaction.waits += 1
         self._waiting.setdefault(row, deque()).append(transaction)
         if self._is_in_cycle(transaction):
             at_us = self._kernel._now + DEADLOCK_TIMEOUT_US
-            self._kernel.call_at(at_us, self._break_deadlock, (transaction, transaction.waits))
+            self._kernel.call_at(at_us, self._break_deadlock, transaction)
 
     def _hand_over(self, row: Row) -> None:
         """Give a row to the first who waits for it and may have it; abort those who may not."""
@@ -356,12 +352,10 @@ class TransactionServer:
             awaits = holder.awaits
         return False
 
-    def _break_deadlock(self, wait: tuple[Transaction, int]) -> None:
-        """Abort a transaction if the very wait that closed a cycle still does."""
-        transaction, number = wait
+    def _break_deadlock(self, transaction: Transaction) -> None:
+        """Abort a transaction whose wait closed a cycle: nobody in it has moved since, nor could have."""
         row = transaction.awaits
-        if row is None or transaction.waits != number or not self._is_in_cycle(transaction):
-            return
+        assert row is not None
         waiting = self._waiting[row]
         waiting.remove(transaction)
         if not waiting:

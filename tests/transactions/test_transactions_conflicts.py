@@ -179,6 +179,38 @@ def test_reads_and_writes_one_way_only_are_no_danger():
     assert bench.answers() == [(700, "OK"), (310, "OK")]
 
 
+def test_what_a_commit_read_is_no_danger_to_who_reads_nothing_of_it():
+    bench = Bench()
+    bench.flow(50, 1)
+    bench.create(2)
+    bench.send(0, "cancel_flow", 50)
+    bench.send(600, "change_priority", 2, 5)  # writes what the other, which commits first, has read
+    assert bench.answers() == [(700, "OK"), (900, "OK")]
+
+
+def test_what_was_committed_before_the_snapshot_is_no_conflict_however_long_it_is_remembered():
+    bench = Bench(PARTITION)
+    bench.lease(1)
+    bench.create(2, 3)
+    bench.send(0, "change_priority", 3, 5)
+    bench.send(10, "suspend_execution", *suspension(1))  # begun before that, it keeps the memory of it
+    bench.send(320, "change_priority", 3, 6)
+    bench.send(320, "revoke_lease", 1)
+    assert bench.answers()[2] == (620, "OK")
+
+
+def test_nothing_is_remembered_that_nobody_can_conflict_with():
+    bench = Bench(PARTITION)
+    bench.lease(1)
+    bench.create(2, 3)
+    for number, execution in enumerate((2, 3, 2, 3)):
+        bench.send(50 * number, "change_priority", execution, number)
+        bench.send(50 * number, "renew_lease", *renewal(1))
+    bench.run()
+    assert not bench.server._history and not bench.server._newest
+    assert not bench.server._holders and not bench.server._waiting
+
+
 def test_by_row_two_executions_are_strangers_and_by_partition_they_are_not():
     for rules, second in ((None, (310, "OK")), (PARTITION, (5610, "OK"))):
         bench = Bench(rules)
@@ -190,11 +222,10 @@ def test_by_row_two_executions_are_strangers_and_by_partition_they_are_not():
 
 def test_read_committed_ones_are_in_no_dangerous_structure():
     bench = Bench(PARTITION)
-    bench.lease(1)
-    bench.create(2)
-    bench.send(0, "renew_lease", *renewal(1))
+    bench.create(1, 2)
+    bench.send(0, "issue_claim_grant", 1, 7, "main", 10)  # locks and writes among the executions
     bench.send(250, "change_priority", 2, 5)
-    assert bench.answers() == [(400, "OK"), (550, "OK")]
+    assert bench.answers() == [(300, "OK"), (550, "OK")]
 
 
 # --- deadlock --------------------------------------------------------------------------------------------
