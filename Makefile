@@ -58,7 +58,7 @@ lock: $(BIN)/python  ## resolve the locks anew from the ranges in pyproject.toml
 	$(BIN)/python -m pip install --quiet pip-tools
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade $(LOCKFLAGS) --extra build -o requirements.lock pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade $(LOCKFLAGS) --extra build --extra dev --extra notebooks --extra dask -o requirements-dev.lock pyproject.toml
-LOCKFLAGS := --generate-hashes --allow-unsafe --strip-extras --no-emit-options --no-emit-index-url --no-emit-find-links
+LOCKFLAGS := --generate-hashes --allow-unsafe --no-strip-extras --no-emit-options --no-emit-index-url --no-emit-find-links
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -6,6 +6,7 @@ terminal. One wide table where there is room, else one for frequency and one for
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.analysis.recovery import ENDS, NONE_SEEN, OK, QUANTILES
+from sim.analysis.rivals import NOBODY
 from sim.analysis.text import duration, number
 from sim.contention import ContentionKind
 from sim.units import US_PER_MS
@@ -22,18 +24,22 @@ from sim.units import US_PER_MS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pandas as pd
+
     from sim.results import Study
 
 _PIPED_COLUMNS: Final = 100
 _NAMES_FROM_COLUMNS: Final = 100
 _ONE_TABLE_FROM_COLUMNS: Final = 142
+_PAIRS_SHOWN: Final = 5
 
 _HOW_TO_READ: Final = (
     "How to read: counts are refused attempts of all replications, per 1,000 attempts, and per simulated "
     "second: the mean of the replications with its 95 % interval (p: exact Poisson, for few events or one "
     "replication). Recovery runs from the first refusal of that kind to success; its quantiles are those of "
     "the Kaplan-Meier curve over recovered and open. 'too few': fewer than 5/(1-q) observations; 'not "
-    "reached': too many were still open when the run ended."
+    "reached': too many were still open when the run ended. A race window runs from the rival's operation to "
+    "the one that was refused because of it."
 )
 
 
@@ -68,6 +74,7 @@ def _report(study: Study, width: int) -> Iterator[Text | Table]:
     yield Text(
         f"{runs} of {duration(study.window_s * 1e3)}{after}; fingerprint {study.fingerprint[:16]}", "dim"
     )
+    rivals = study.rivals()
     for arm in study.as_dict()["arms"]:
         yield Text()
         yield _headline(arm)
@@ -75,6 +82,7 @@ def _report(study: Study, width: int) -> Iterator[Text | Table]:
             yield table
             yield Text()
         yield from _not_seen([kind for kind in arm["kinds"] if not kind["count"]])
+        yield from _rivals(rivals.loc[rivals["arm"] == arm["arm"]])
     yield Text()
     yield Text(_HOW_TO_READ, "dim")
     # One line, however long, so that the path can be copied.
@@ -106,10 +114,7 @@ _RECOVERY: Final = (*ENDS, *QUANTILES)
 
 
 def _table(kinds: Sequence[dict[str, Any]], width: int, columns: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0), collapse_padding=True, show_edge=False, pad_edge=False)
-    table.add_column("kind", no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right", min_width=len(column), no_wrap=column not in QUANTILES)
+    table = _plain_table(("kind", *columns), left=1)
     for kind in kinds:
         name = ContentionKind(kind["kind"])
         label = name.value if width >= _NAMES_FROM_COLUMNS else name.facts.label
@@ -141,6 +146,38 @@ def _not_seen(kinds: Sequence[dict[str, Any]]) -> list[Text]:
         return []
     bound = number(kinds[0]["per_s"]["ci_high"])
     return [Text(f"Not seen (so below {bound} per s): {', '.join(kind['kind'] for kind in kinds)}", "dim")]
+
+
+def _rivals(table: pd.DataFrame) -> Iterator[Text | Table]:
+    """Tell the pairs that contended most, and how short their races were."""
+    pairs = table.loc[table["rival_kind"] != NOBODY]
+    if pairs.empty:
+        return
+    yield Text()
+    total = int(table["count"].sum())
+    shown = _plain_table(("refused", "because of", "count", "share", "median race window"), left=2)
+    for row in pairs.head(_PAIRS_SHOWN).to_dict("records"):
+        window = "too few" if math.isnan(row["p50"]) else duration(row["p50"])
+        share = f"{row['count'] / total:.1%}"
+        shown.add_row(row["actor_kind"], row["rival_kind"], f"{row['count']:,}", share, window)
+    yield shown
+    unknown = total - int(pairs["count"].sum())
+    if unknown:
+        yield Text(f"No rival known: {unknown:,} ({unknown / total:.1%})", "dim")
+
+
+def _plain_table(columns: Sequence[str], left: int) -> Table:
+    """Make a table with a line below its head; the first so many columns are words, the others numbers."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0), collapse_padding=True, show_edge=False, pad_edge=False)
+    for place, column in enumerate(columns):
+        words = place < left
+        table.add_column(
+            column,
+            justify="left" if words else "right",
+            min_width=None if words else len(column),
+            no_wrap=column not in QUANTILES,
+        )
+    return table
 
 
 def _or_dash(value: float | None) -> str:

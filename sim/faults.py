@@ -4,7 +4,8 @@
 crash          a worker's process is gone: its loops end, its renewals stop, what it knew is lost; it
                starts anew after ``down``
 pause          everything of a worker stands still, then goes on with what it believed
-partition      what a worker sends, or what is sent to it, in the window is lost
+partition      what a worker sends to the store, or the store to it, in the window is lost; messages
+               between actors get through
 store_outage   what arrives at a partition of the store in the window has no effect and no answer
 slow           delays of the link, or service times of the store, are multiplied
 loss           more requests or replies are lost
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
     from sim.actors.worker import Worker
     from sim.kernel import Kernel
     from sim.link import Server
-    from sim.transactions import TransactionServer
-
-    AnyServer = Server | TransactionServer
     from sim.rng import Streams
     from sim.scenario import Scenario
+    from sim.transactions import TransactionServer
     from sim.trouble import Trouble
+
+    AnyServer = Server | TransactionServer
 
 
 class FaultWindow(NamedTuple):

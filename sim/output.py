@@ -34,6 +34,7 @@ from sim.analysis.frequency import count_contentions, count_met, frequency
 from sim.analysis.outcomes import outcomes, run_table
 from sim.analysis.records import ATTEMPTS, INTENTS, TABLES, conform, frame
 from sim.analysis.recovery import episodes, recovery
+from sim.analysis.rivals import RACE_COLUMNS, races, rivals
 from sim.units import US_PER_S
 
 if TYPE_CHECKING:
@@ -238,7 +239,8 @@ def assemble(
 ) -> Path:
     """Make the study of its parts and put it into its place, replacing an earlier one of the same identity.
 
-    Memory is bounded by one part; what is held of all parts is a row a run and its episodes.
+    Memory is bounded by one part; what is held of all parts is a row a run, its episodes
+    and its race windows.
 
     Parameters
     ----------
@@ -352,12 +354,17 @@ def _write_tables(staging: Path, manifest: Manifest, parts: list[tuple[Path, dic
         for folder, _ in parts
     ]
     of_all = frame(pa.concat_tables(of_runs).unify_dictionaries())
+    raced = [
+        races(frame(pq.read_table(folder / "contentions.parquet", columns=RACE_COLUMNS)))
+        for folder, _ in parts
+    ]
     attempts = pd.concat([frame(pq.read_table(folder / "attempts.parquet")) for folder, _ in parts])
     tables = {
         "frequency": frequency(counts, runs, window_s, met),
         "recovery": recovery(of_all, list(manifest.arms)),
         "outcomes": runs,
         "attempts": attempts,
+        "rivals": rivals(pd.concat(raced), list(manifest.arms)),
     }
     for name, table in tables.items():
         table.to_csv(staging / f"{name}.csv", index=False, lineterminator="\n")

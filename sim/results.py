@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from sim.analysis import frequency as frequencies
 from sim.analysis import recovery as recoveries
+from sim.analysis import rivals as rivalries
 from sim.analysis.outcomes import summarise
 from sim.analysis.records import frame
 from sim.output import FORMAT, ResultsError
@@ -184,6 +185,26 @@ class Study:
         """Give each root's first refusal of each kind and how it ended (:func:`episodes`)."""
         return self._episodes.copy()
 
+    def rivals(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
+        """Give who contended with whom: which kind of actor was refused because of which.
+
+        Parameters
+        ----------
+        by
+            Columns of the records that tell groups apart besides: ``kind``, ``op``, ``["kind", "op"]``, ...
+            The columns are those of :func:`sim.analysis.rivals.rivals`.
+        """
+        keys = [by] if isinstance(by, str) else list(by)
+        return rivalries.rivals(self._races(keys), self.arms, keys) if keys else self._csv("rivals")
+
+    def race_windows(self) -> pd.DataFrame:
+        """Give how long before a refusal its rival had been there, by kind (:func:`race_windows`)."""
+        return rivalries.race_windows(self._races(), self.arms)
+
+    def race_histogram(self) -> pd.DataFrame:
+        """Give the distribution of race windows, by kind, in logarithmic bins (:func:`race_histogram`)."""
+        return rivalries.race_histogram(self._races())
+
     # --- records -----------------------------------------------------------------------------------------
 
     def contentions(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -253,6 +274,10 @@ class Study:
             "intents", ["arm", "replication", "intent", "goal", "actor_kind", "end_us", "resolution"]
         )
         return _concat([recoveries.episodes(*pair) for pair in zip(contentions, intents, strict=True)])
+
+    def _races(self, by: Sequence[str] = ()) -> pd.DataFrame:
+        columns = list(dict.fromkeys([*rivalries.RACE_COLUMNS, *by]))
+        return _concat([rivalries.races(run, by) for run in self._runs_of("contentions", columns)])
 
     def _arm_dict(self, arm: str) -> dict[str, Any]:
         runs = self._runs.loc[self._runs["arm"] == arm]

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from sim.actors.base import ACTIONS, World
 from sim.actors.flows import Dispatcher, FlowBuilder, FlowSubmitter
-from sim.actors.limits import quota_limits
+from sim.actors.limits import USAGE, quota_limits
 from sim.actors.operator import Operator
 from sim.actors.reconciler import Reconciler
 from sim.actors.scheduler import Scheduler
@@ -113,6 +113,9 @@ def run(
     for number, quota in enumerate(scenario.quotas.values()):
         store = servers[link.partition_of(number)].store
         store.create_quota_policy(0, number, *quota_limits(quota))
+    for number, budget in enumerate(scenario.budgets.values()):
+        store = servers[link.partition_of(number)].store
+        store.create_budget(0, number, [(USAGE, budget.limit, 0)])
     windows = draw_windows(scenario, streams, end_us)
     with _rare_collections():
         _start_actors(world, ledger, servers, windows, end_of_arrivals_us)

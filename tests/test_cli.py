@@ -35,6 +35,7 @@ def test_run_prints_a_table_and_leaves_the_files(command, tmp_path):
     (study,) = (tmp_path / "claim_storm").iterdir()
     assert {path.name for path in study.iterdir()} == {
         "study.json", "host.json", "frequency.csv", "recovery.csv", "outcomes.csv", "attempts.csv",
+        "rivals.csv",
         "contentions.parquet", "intents.parquet", "executions.parquet", "plots",
     }  # fmt: skip
 

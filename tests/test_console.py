@@ -96,6 +96,25 @@ def test_kinds_that_were_not_seen_are_named_with_their_bound(study):
     assert "retry_exhausted How to read:" in text
 
 
+def test_the_pairs_that_contended_most_are_told_with_their_race_window(tmp_path):
+    build = Builder()
+    for number in range(10):
+        told = {"rival_actor": "operator/3", "rival_op": "revoke_lease", "rival_age_us": number * MS}
+        build.contention(CONFLICT, S, **told)
+    build.contention(CONFLICT, S, rival_actor="worker/1", rival_op="claim_execution", rival_age_us=5)
+    build.contention("no_eligible_execution", S)
+    text = printed(write_study(tmp_path, [build.run()]), 80)
+    assert row(text, "worker ") == [
+        ["worker", "operator", "10", "83.3%", "4.00", "ms"],
+        ["worker", "worker", "1", "8.3%", "too", "few"],
+    ]
+    assert "No rival known: 1 (8.3%)" in text
+
+
+def test_without_rivals_there_is_no_table_of_them(study):
+    assert "because of" not in printed(study, 100).split("How to read")[0]
+
+
 def test_the_place_of_the_files_is_one_line_that_can_be_copied(study):
     assert printed(study, 60).splitlines()[-1] == f"Files: {study.directory}"
 

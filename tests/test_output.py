@@ -18,7 +18,7 @@ from tests.analysis.build import MS, Builder, S, write_study
 CONFLICT = "lease_conflict"
 WINDOW_US = (0, 10 * S)
 KEPT = {
-    "study.json", "frequency.csv", "recovery.csv", "outcomes.csv", "attempts.csv",
+    "study.json", "frequency.csv", "recovery.csv", "outcomes.csv", "attempts.csv", "rivals.csv",
     "contentions.parquet", "intents.parquet", "executions.parquet", "host.json",
 }  # fmt: skip
 

@@ -157,7 +157,7 @@ class Reconciler(Actor):
         """Mark lapsed leases and, where the rules reclaim, hand them and revoked ones to idle slots."""
         due = yield from self._due(process, _READ_LEASES, partition, (self._spec.batch,))
         for execution in due:
-            if self._handed_out.get(execution, 0) * US_PER_MS >= self.now_us:
+            if self._handed_out.get(execution, -1) >= self.now_us // US_PER_MS:
                 continue
             intent = self.begin("repair", execution)
             marked = yield from self._attempt(process, intent, _MARK, partition, (execution,))
@@ -169,16 +169,22 @@ class Reconciler(Actor):
             else:
                 self.end(intent, "recovered")
         mine = [each for each in self._revoked if self.world.partition_of(each) == partition]
-        for execution in mine[: len(self._idle)]:
-            self._revoked.remove(execution)
+        for execution in mine:
+            if not self._idle:
+                return
+            if self._handed_out.get(execution, -1) >= self.now_us // US_PER_MS:
+                continue
             intent = self.begin("repair", execution)
-            yield from self._hand_out(process, intent, partition, execution)
+            if not (yield from self._hand_out(process, intent, partition, execution)):
+                self._revoked.remove(execution)  # Reclaimed already, or gone: nothing is left to hand out.
 
-    def _hand_out(self, process: Process, intent: Intent, partition: int, execution: int) -> Story:
-        """Grant a lapsed execution to the longest-idle slot and tell it."""
+    def _hand_out(
+        self, process: Process, intent: Intent, partition: int, execution: int
+    ) -> Generator[None, Any, bool]:
+        """Grant a lapsed execution to the longest-idle slot and tell it; False when the grant was refused."""
         if not self._idle:
             self.end(intent, "recovered")
-            return
+            return True
         slot = self._idle.popleft()
         slot.listed_by = None
         ttl_ms = self.world.scenario.schedulers.grant_ttl // US_PER_MS
@@ -189,6 +195,7 @@ class Reconciler(Actor):
             hand_out = HandOut(execution, granted.values["grant_expires_at"])
             self._handed_out[execution] = hand_out.expires_at_ms
             self.world.link.message(self.client, slot.hand_out, hand_out)
+        return granted is not None
 
     def _sweep_grants(self, process: Process, partition: int) -> Story:
         due = yield from self._due(process, _READ_GRANTS, partition, (self._spec.batch,))

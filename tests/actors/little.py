@@ -38,3 +38,10 @@ def contentions(result, *columns):
 def executions(result):
     names = ("execution", "created_us", "leased_us", "finished_us", "outcome", "leases")
     return [tuple(row[name] for name in names) for row in result.executions.to_pylist()]
+
+
+def story(result, *execution):
+    """Give what was done, without the reads: actor, operation, execution, when it was known, code."""
+    rows = attempts(result, "actor", "op", "execution", "done_us", "code")
+    done = [row for row in rows if not row[1].startswith("read_")]
+    return [row for row in done if row[2] in execution] if execution else done

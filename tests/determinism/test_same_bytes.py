@@ -36,7 +36,7 @@ def test_processes_hash_seeds_and_jobs_leave_no_trace(scenario, tmp_path):
     assert [name for name in first if first[name] != second[name]] == []
     assert {Path(name).name for name in first} >= {
         "study.json", "frequency.csv", "recovery.csv", "contentions.parquet", "intents.parquet",
-        "executions.parquet", "frequency.png", "recovery.png",
+        "executions.parquet", "rivals.csv", "frequency.png", "recovery.png", "rivals.png", "race_windows.png",
     }  # fmt: skip
 
 
