@@ -1,0 +1,33 @@
+"""The command ``contention-sim``: arguments in, tables out; what it does lies elsewhere.
+
+Exit codes: 0 done; 2 a mistake of the user's (one message, no traceback); 3 a check or a conformance
+failed; 130 interrupted, what is finished is kept.
+"""
+
+from __future__ import annotations
+
+import typer
+
+# Everything heavier than typer is imported by the command that needs it: --help answers at once.
+from sim.cli import scenarios, studies, trust
+
+app = typer.Typer(
+    name="contention-sim",
+    help="Simulate contention in lease-based job engines: how often each kind occurs and how long it lasts.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+app.command()(studies.run)
+app.command()(trust.conform)
+app.command()(scenarios.init)
+app.command()(scenarios.validate)
+app.command("list")(scenarios.list_)
+app.command()(scenarios.schema)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,80 @@
+"""Commands that simulate: a scenario in, a study on disk and a table out."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sim.cli.options import (
+    EXIT_CHECK_FAILED,
+    JsonOption,
+    ScenarioArgument,
+    SetOption,
+    progress,
+    user_mistakes,
+)
+
+
+def run(
+    scenario: ScenarioArgument,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="Retry policy instead of the scenario's: one of its own, or a registered one."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the scenario's.")] = None,
+    replications: Annotated[
+        int | None, typer.Option(min=1, help="Replications instead of the scenario's.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes at a time; results do not depend on it.")] = 1,
+    set_: SetOption = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 3 when an expectation of the scenario fails.")
+    ] = False,
+    plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a scenario: how often each kind of contention occurs, and how long recovery takes.
+
+    Leaves tables (CSV), records (Parquet) and plots (PNG) under results/SCENARIO/STUDY-ID/, and prints a
+    table. The same inputs write the same bytes to the same place.
+    """
+    with user_mistakes():
+        from sim import api
+
+        with progress(quiet=as_json) as on_progress:
+            study = api.run(
+                scenario,
+                policy=policy,
+                replications=replications,
+                seed=seed,
+                overrides=list(set_ or []),
+                jobs=jobs,
+                out=out,
+                on_progress=on_progress,
+            )
+        drawn = _draw(study) if plots else []
+        if as_json:
+            print(json.dumps(study.as_dict(), indent=2, allow_nan=False))
+        else:
+            from sim import console
+
+            console.print_study(study)
+            for picture in drawn:
+                print(f"picture: {picture}")
+        unmet = [e for e in study.document["expectations"] if not e["met"]]
+        for e in unmet:
+            print(
+                f"expected {e['expected']} in {e['arm']}: {e['kind']} was seen {e['count']} times",
+                file=sys.stderr,
+            )
+        if check and unmet:
+            raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+def _draw(study: Any) -> list[Path]:
+    from sim.analysis.plots import save_plots
+
+    return list(save_plots(study, study.directory / "plots"))
