@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from sim.analysis import plots
 from sim.analysis.frequency import KIND_NAMES
+from sim.analysis.plots.recovery import recovery_figure
 from sim.contention import ContentionKind
 from tests.analysis.build import MS, Builder, S, write_study
 
@@ -192,7 +193,7 @@ def test_an_arm_that_never_met_a_kind_says_so(tmp_path):
 
 def test_a_study_without_contention_says_so(quiet):
     assert plots.recovery_histograms(quiet) == []
-    figure = plots._recovery_figure(quiet, None)
+    figure = recovery_figure(quiet, None)
     assert figure.get_supxlabel() == "no contention was met"
 
 

@@ -1,0 +1,12 @@
+"""Pictures of a study: each function takes a study, returns Axes, and draws where it is told (``ax``)."""
+
+from sim.analysis.plots.base import Drawable
+from sim.analysis.plots.files import save_plots
+from sim.analysis.plots.frequency import frequency_bars
+from sim.analysis.plots.recovery import recovery_histogram, recovery_histograms
+from sim.analysis.plots.rivals import race_windows, rivals
+
+__all__ = [
+    "Drawable", "frequency_bars", "race_windows", "recovery_histogram", "recovery_histograms", "rivals",
+    "save_plots",
+]  # fmt: skip

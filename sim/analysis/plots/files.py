@@ -1,0 +1,51 @@
+"""The pictures that belong to every study, as files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+
+from sim.analysis.plots.base import DPI, STYLE
+from sim.analysis.plots.frequency import frequency_bars, frequency_figure
+from sim.analysis.plots.recovery import recovery_figure
+from sim.analysis.plots.rivals import race_windows, rivals
+from sim.analysis.rivals import NOBODY
+
+if TYPE_CHECKING:
+    from sim.analysis.plots.base import Drawable
+
+
+def save_plots(study: Drawable, directory: str | Path) -> list[Path]:
+    """Draw what belongs to every study as PNG files; the same study gives the same bytes.
+
+    Parameters
+    ----------
+    study
+        What to draw.
+    directory
+        Where to; made if missing. A file appears whole or not at all.
+
+    Returns
+    -------
+    list of Path
+        ``frequency.png`` and ``recovery.png``; where there were rivals, ``rivals.png`` and
+        ``race_windows.png``.
+    """
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    with mpl.rc_context(STYLE):
+        frequency = frequency_figure(study)
+        frequency_bars(study, frequency.subplots())
+        figures: dict[str, Any] = {"frequency": frequency, "recovery": recovery_figure(study, None)}
+        if (study.rivals()["rival_kind"] != NOBODY).any():
+            figures |= {"rivals": rivals(study).figure, "race_windows": race_windows(study).figure}
+        for name, figure in figures.items():
+            path, temporary = folder / f"{name}.png", folder / f".{name}.{os.getpid()}"
+            figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+            temporary.replace(path)
+            written.append(path)
+    return written
