@@ -17,6 +17,7 @@ from sim.actors.scheduler import Scheduler
 from sim.actors.signaler import Signaler
 from sim.actors.submitter import Submitter
 from sim.actors.worker import Worker
+from sim.checks import CheckedKernel, Checks
 from sim.faults import Faults, draw_windows
 from sim.kernel import Kernel
 from sim.link import OPS, Link, servers_of
@@ -74,6 +75,7 @@ def run(
     replication: int = 0,
     *,
     keep_attempts: bool = False,
+    check: bool = False,
 ) -> RunResult:
     """Simulate one replication.
 
@@ -89,18 +91,26 @@ def run(
         Which one; together with the scenario's seed it determines every random draw.
     keep_attempts
         Give every attempt as a row besides.
+    check
+        Watch the invariants of :mod:`sim.checks` while it goes on, and look at its end; the records are
+        the same.
 
     Returns
     -------
     RunResult
         The records, each with its arm and replication.
+
+    Raises
+    ------
+    sim.checks.CheckFailed
+        With ``check``: when something happened that must not.
     """
     horizon = scenario.horizon
     end_of_arrivals_us = horizon.warmup + horizon.run
     end_us = end_of_arrivals_us + horizon.drain
     window_us = (horizon.warmup, end_of_arrivals_us)
 
-    kernel = Kernel()
+    kernel = CheckedKernel() if check else Kernel()
     streams = Streams(scenario.seed, replication)
     recorder = Recorder(OPS, [action.value for action in ACTIONS], window_us, keep_attempts=keep_attempts)
     ledger = ExecutionLedger()
@@ -116,10 +126,13 @@ def run(
     for number, budget in enumerate(scenario.budgets.values()):
         store = servers[link.partition_of(number)].store
         store.create_budget(0, number, [(USAGE, budget.limit, 0)])
+    checks = Checks(scenario, kernel, servers, recorder, ledger) if check else None
     windows = draw_windows(scenario, streams, end_us)
     with _rare_collections():
         _start_actors(world, ledger, servers, windows, end_of_arrivals_us)
         kernel.run_until(end_us)
+    if checks is not None:
+        checks.at_end()
     recorder.end_all(end_us, "open")
 
     contentions, intents = recorder.contentions(), recorder.intents()
