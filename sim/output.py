@@ -180,7 +180,7 @@ def begin(out: str | Path, manifest: Manifest) -> Path:
         )
     partial = Path(out) / manifest.name / f"{manifest.study_id}.partial"
     _refuse_foreign(_place(partial))
-    with _explained(Path(out)):
+    with explained(Path(out)):
         (partial / "parts").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=partial):
             pass
@@ -210,7 +210,7 @@ def write_part(
         When it cannot be written; no part is left behind.
     """
     part = partial / "parts" / f"{quote(run.arm, safe='')}-{run.replication}"
-    with _explained(partial), _whole_folder(part, partial) as folder:
+    with explained(partial), _whole_folder(part, partial) as folder:
         tables = {
             name: conform(getattr(run, name), schema, run.arm, run.replication)
             for name, schema in TABLES.items()
@@ -276,7 +276,7 @@ def assemble(
         )
     parts = [found[run] for run in manifest.runs]
     place = _place(partial)
-    with _explained(partial):
+    with explained(partial):
         with _whole_folder(place, partial) as staging:
             for name in _RECORDS:
                 _join(staging / f"{name}.parquet", [folder / f"{name}.parquet" for folder, _ in parts])
@@ -306,7 +306,7 @@ def _place(partial: Path) -> Path:
 
 
 def _parts(partial: Path) -> list[tuple[Path, dict[str, Any]]]:
-    with _explained(partial, "read"):
+    with explained(partial, "read"):
         folders = sorted(path for path in (partial / "parts").iterdir() if not path.name.startswith("."))
         return [(folder, json.loads((folder / "summary.json").read_text("utf-8"))) for folder in folders]
 
@@ -466,7 +466,7 @@ _REASONS: Final = {
 
 
 @contextmanager
-def _explained(place: Path, verb: str = "write results to") -> Iterator[None]:
+def explained(place: Path, verb: str = "write results to") -> Iterator[None]:
     """Turn what the operating system says into words for the user."""
     try:
         yield

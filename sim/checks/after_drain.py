@@ -90,9 +90,10 @@ def slots_returned(checks: Checks) -> None:
     """No slot is held for an execution that has ended, or that there is not."""
     unfinished = {ex.id: None for _, ex in _unfinished(checks)}
     found = [
-        (execution, f"a slot of quota {name} is held for e-{execution}, which has ended or never was")
-        for name, held in zip(checks.quota_names, checks.slots.held, strict=True)
-        for execution in held
+        (execution, f"a slot of quota {checks.quota_names[quota]} is held by e-{execution}, which has ended")
+        for store in checks.stores
+        for quota, record in store.quotas.items()
+        for execution in record.guards
         if execution not in unfinished
     ]
     _fail(checks, "slots_returned", found)

@@ -19,7 +19,8 @@ _FENCED: Final = frozenset({
     "suspend_execution", "renew_lease", "update_progress",
 })  # fmt: skip
 _GIVEN_BACK: Final = _FENCED - {"renew_lease", "update_progress"}
-_ENDS_OF_OTHERS: Final = frozenset({"cancelled", "expired", "revoked", "requeued", "marked_expired"})
+_ENDS_OF_OTHERS: Final = frozenset({"cancelled", "expired", "revoked"})
+_MARKS: Final = frozenset({"marked_expired", "requeued"})
 
 
 class LeaseSeen:
@@ -70,6 +71,8 @@ class Leases(Check):
             lease.ended = lease.ended or step.outcome.code in ("max_retries_exhausted", "lease_expired")
         elif step.op == "renew_lease":
             lease.expires_at_ms = values["expires_at"]
+        elif values.get("outcome") in _MARKS:
+            lease.ended = lease.ended or not lease.is_live(step.now_ms)  # a mark ends no lease before its time
         elif (
             (step.op in _GIVEN_BACK and step.outcome.code == "OK")
             or values.get("outcome") in _ENDS_OF_OTHERS

@@ -60,7 +60,7 @@ def init(
 def list_(
     what: Annotated[
         str,
-        typer.Argument(metavar="WHAT", help="kinds, policies, scenarios, distributions, rules or checks."),
+        typer.Argument(metavar="WHAT", help="kinds, policies, scenarios, distributions, rules, checks."),
     ],
 ) -> None:
     """List what there is: kinds, policies, scenarios, distributions, rules, checks."""

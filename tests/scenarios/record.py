@@ -49,10 +49,10 @@ OVERRIDES: Final = {
 
 @cache
 def short_run(name: str) -> RunResult:
-    """Run the first replication of a shipped scenario, shortened, under its own retry policy."""
+    """Run the first replication of a shipped scenario, shortened, under its own retry policy, with all checks."""
     scenario = load(name, [*HORIZON, *OVERRIDES.get(name, ())])
     arm = arm_of(scenario)
-    return run(scenario, arm.name, arm.policy)
+    return run(scenario, arm.name, arm.policy, check=True)
 
 
 def recorded() -> dict[str, str]:
