@@ -17,7 +17,7 @@ from sim.actors.scheduler import Scheduler
 from sim.actors.signaler import Signaler
 from sim.actors.submitter import Submitter
 from sim.actors.worker import Worker
-from sim.checks import CheckedKernel, Checks
+from sim.checks import CheckedKernel, Checks, most_in_an_instant
 from sim.faults import Faults, draw_windows
 from sim.kernel import Kernel
 from sim.link import OPS, Link, servers_of
@@ -110,7 +110,7 @@ def run(
     end_us = end_of_arrivals_us + horizon.drain
     window_us = (horizon.warmup, end_of_arrivals_us)
 
-    kernel = CheckedKernel() if check else Kernel()
+    kernel = CheckedKernel(most_in_an_instant(scenario)) if check else Kernel()
     streams = Streams(scenario.seed, replication)
     recorder = Recorder(OPS, [action.value for action in ACTIONS], window_us, keep_attempts=keep_attempts)
     ledger = ExecutionLedger()

@@ -11,6 +11,6 @@ it holds, stands in :mod:`sim.scenario.promises`.
 
 from sim.checks.base import CheckFailed
 from sim.checks.checks import Checks
-from sim.checks.clock import CheckedKernel
+from sim.checks.clock import CheckedKernel, most_in_an_instant
 
-__all__ = ["CheckFailed", "CheckedKernel", "Checks"]
+__all__ = ["CheckFailed", "CheckedKernel", "Checks", "most_in_an_instant"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sim.checks.base import Check, CheckFailed, Step, seconds
 from sim.kernel import Kernel
@@ -10,6 +10,9 @@ from sim.units import US_PER_MS
 
 if TYPE_CHECKING:
     from sim.checks.checks import Checks
+    from sim.scenario import Scenario
+
+TIME_GOES_ON: Final = "time_goes_on"
 
 
 class NoPastEvents(Check):
@@ -37,15 +40,29 @@ class NoPastEvents(Check):
 
 
 class CheckedKernel(Kernel):
-    """A kernel that looks at the time of every event before it lets it happen."""
+    """A kernel that looks at the time of every event before it lets it happen.
+
+    Parameters
+    ----------
+    most_in_an_instant
+        How many events may happen before the clock moves on.
+    """
+
+    def __init__(self, most_in_an_instant: int) -> None:
+        super().__init__()
+        self._most = most_in_an_instant
+        self._left = most_in_an_instant
 
     def step(self) -> None:
         """Process the next entry."""
-        if self._queue and self._queue[0][0] < self._now:
+        if self._queue:
             at_us: int = self._queue[0][0]  # type: ignore[assignment]  # whole microseconds throughout
-            raise CheckFailed(
-                NoPastEvents.name, f"an event is due at {seconds(at_us)}, and it is {seconds(self._now)}"
-            )
+            if at_us < self._now:
+                message = f"an event is due at {seconds(at_us)}, and it is {seconds(self._now)}"
+                raise CheckFailed(NoPastEvents.name, message)
+            self._left = self._left - 1 if at_us == self._now else self._most
+            if self._left < 0:
+                raise CheckFailed(TIME_GOES_ON, f"{self._most} events, and it is still {seconds(self._now)}")
         super().step()
 
     def run_until(self, horizon_us: int) -> None:
@@ -53,3 +70,10 @@ class CheckedKernel(Kernel):
         while self._queue and self._queue[0][0] < horizon_us:
             self.step()
         self._now = max(self._now, horizon_us)
+
+
+def most_in_an_instant(scenario: Scenario) -> int:
+    """Give the number of events that no instant of a scenario needs: a hundred for everyone who may act."""
+    arrivals = scenario.workload.arrivals
+    at_once = getattr(arrivals, "count", 0) + getattr(arrivals, "clients", 0)
+    return 100 * (1000 + at_once + scenario.workers.count * scenario.workers.slots)

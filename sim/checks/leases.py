@@ -72,7 +72,9 @@ class Leases(Check):
         elif step.op == "renew_lease":
             lease.expires_at_ms = values["expires_at"]
         elif values.get("outcome") in _MARKS:
-            lease.ended = lease.ended or not lease.is_live(step.now_ms)  # a mark ends no lease before its time
+            lease.ended = lease.ended or not lease.is_live(
+                step.now_ms
+            )  # a mark ends no lease before its time
         elif (
             (step.op in _GIVEN_BACK and step.outcome.code == "OK")
             or values.get("outcome") in _ENDS_OF_OTHERS

@@ -74,7 +74,7 @@ def fuzz(
     seed
         Decides all of them.
     out
-        Where failing scenarios are kept, and the one that is under way: should it never come back, it is there.
+        Where failing scenarios are kept, and the one that is under way: should it never come back, there it is.
     on_progress
         Called with (scenarios done, scenarios in all).
 

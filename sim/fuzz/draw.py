@@ -1,4 +1,4 @@
-"""Draws a small scenario: sizes, distributions, rules, faults, policies, limits, flows, suspensions, operators.
+"""Draws a small scenario: sizes, distributions, rules, faults, policies, limits, flows, operators.
 
 Swarm testing (Groce et al., "Swarm testing", ISSTA 2012): each scenario leaves most features out, a different
 choice every time, because features hide each other's faults: with quotas everywhere nothing gets as far as to
@@ -56,7 +56,7 @@ class Luck:
 
     def share(self, high: float = 1.0) -> float:
         """Give a share up to ``high``, in hundredths; the ends come up too."""
-        return round(self.pick((0.0, high, self._uniform() * high, self._uniform() * high)), 2)
+        return round(float(self.pick((0.0, high, self._uniform() * high, self._uniform() * high))), 2)
 
     def time(self, low_us: int, high_us: int) -> str:
         """Give a duration, short ones as often as long ones."""
@@ -250,7 +250,9 @@ def _reconcilers(luck: Luck) -> dict[str, Any]:
         "lease_expiry", "grants", "delayed", "suspension_timeout", "pending_waitpoints", "quota", "unblock",
         "dependencies", "cancels", "deadlines", "budgets",
     )  # fmt: skip
-    spec: dict[str, Any] = {name: luck.pick((luck.time(10 * _MS, 500 * _MS),) * 9 + (None,)) for name in scans}
+    spec: dict[str, Any] = {
+        name: luck.pick((luck.time(10 * _MS, 500 * _MS),) * 9 + (None,)) for name in scans
+    }
     return {"count": luck.pick((0, 1, 1, 2, 3)), "batch": luck.whole(1, 50), **spec}
 
 
@@ -286,7 +288,8 @@ def _faults(luck: Luck, features: dict[str, bool], partitions: int) -> list[dict
         "crash": {"workers": several, "at": at, "down": lasts},
         "pause": {"workers": several, "at": at, "for": lasts},
         "partition": {
-            "workers": several, "at": at, "for": lasts, "direction": luck.pick(("both", "requests", "replies")),
+            "workers": several, "at": at, "for": lasts,
+            "direction": luck.pick(("both", "requests", "replies")),
         },
         "outage": {**window, "partition": luck.pick((None, partitions - 1))},
         "slow": {**window, **luck.pick((
@@ -294,7 +297,8 @@ def _faults(luck: Luck, features: dict[str, bool], partitions: int) -> list[dict
         )), "factor": float(luck.whole(2, 500))},
         "loss": {**window, "requests": luck.share(), "replies": luck.share()},
         "skew": {
-            "workers": several, "offset": luck.pick(("-200ms", "50ms", "2s")), "drift": luck.pick((-0.5, 0.0, 3.0)),
+            "workers": several, "offset": luck.pick(("-200ms", "50ms", "2s")),
+            "drift": luck.pick((-0.5, 0.0, 3.0)),
         },
     }  # fmt: skip
     written = {"outage": "store_outage"}

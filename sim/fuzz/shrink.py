@@ -24,11 +24,26 @@ _COUNTS: Final = (
     ("store", "partitions"), ("workload", "flows", "builders"), ("operators", "count"),
     ("workload", "arrivals", "burst", "count"), ("workload", "arrivals", "closed", "clients"),
 )  # fmt: skip
-_OPTIONAL: Final = ("faults", "operators", "quotas", "budgets", "retry", "expect", "link", "schedulers", "reconcilers")
+_OPTIONAL: Final = (
+    "faults",
+    "operators",
+    "quotas",
+    "budgets",
+    "retry",
+    "expect",
+    "link",
+    "schedulers",
+    "reconcilers",
+)
 _OF_CLASSES: Final = (
     "children", "suspends", "delays", "retries", "fails", "deadline", "capabilities", "priority", "lane",
 )  # fmt: skip
-_OF_PARTS: Final = (("store", "rules"), ("workload", "flows"), ("workers", "capabilities"), ("workers", "lanes"))
+_OF_PARTS: Final = (
+    ("store", "rules"),
+    ("workload", "flows"),
+    ("workers", "capabilities"),
+    ("workers", "lanes"),
+)
 
 
 def shrink(document: Document, fails: Callable[[Document], bool], tries: int = MOST_TRIES) -> Document:
@@ -65,7 +80,9 @@ def candidates(document: Document) -> Iterator[Document]:
     yield from _fewer_faults(document)
     yield from _fewer_classes(document)
     classes = document["workload"].get("classes", {})
-    yield from _without(document, [("workload", "classes", name, key) for name in classes for key in _OF_CLASSES])
+    yield from _without(
+        document, [("workload", "classes", name, key) for name in classes for key in _OF_CLASSES]
+    )
     for path in _COUNTS:
         count = _at(document, path)
         if isinstance(count, int) and count > 1:

@@ -50,6 +50,11 @@ ALWAYS: Final[dict[str, Promise]] = {
         "the store",
         "always",
     ),
+    "time_goes_on": Promise(
+        "the clock moves on: no instant has more than a hundred events for each slot, client or execution of "
+        "a burst, and a hundred thousand besides",
+        "always; where neither link nor store take any time, a policy that tries again at once may break it",
+    ),
 }
 """Invariants, watched at every operation of a run."""
 

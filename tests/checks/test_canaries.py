@@ -14,7 +14,7 @@ from sim.store import Ok, Refused, Store
 from sim.store.quota_table import QuotaTable
 
 PAUSED = """
-about: Workers stand still for longer than their leases; those lapse, are taken over, and their holders wake up.
+about: Workers stand still for longer than their leases, which are taken over, and then wake up.
 horizon: {warmup: 0s, run: 2s, drain: 2s}
 store: {partitions: 1, service: 50us}
 link: {request: 100us, reply: 200us, timeout: 50ms}
@@ -66,7 +66,7 @@ def wrapped(monkeypatch, name, change):
     monkeypatch.setattr(Store, name, lambda *arguments, **more: change(original, *arguments, **more))
 
 
-# --- nothing is wrong with them as they are ------------------------------------------------------------------
+# --- nothing is wrong with them as they are ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", [PAUSED, LIMITED, DELAYED])
@@ -74,7 +74,7 @@ def test_without_a_broken_part_all_checks_hold(text):
     passes(text, f"expect={{always: [{', '.join(ALWAYS)}]}}")
 
 
-# --- always --------------------------------------------------------------------------------------------------
+# --- always ------------------------------------------------------------------------------------------------
 
 
 def test_a_store_without_its_fence_is_caught(monkeypatch):
@@ -199,7 +199,7 @@ def test_a_store_whose_clock_goes_back_is_caught(monkeypatch):
     assert "took effect at" in error.message
 
 
-# --- after the drain -----------------------------------------------------------------------------------------
+# --- after the drain ---------------------------------------------------------------------------------------
 
 
 def test_work_that_takes_longer_than_the_drain_is_not_drained():
@@ -218,7 +218,9 @@ def test_leases_that_nobody_is_left_to_take_over_are_told():
 
 def test_leases_that_are_never_marked_are_told(monkeypatch):
     monkeypatch.setattr(Store, "read_lapsed_leases", lambda *_: Ok({"due": []}))
-    error = failure(PAUSED, CRASHED, "store.rules.lapsed_lease=marked", "expect={eventually: [lapsed_leases_repaired]}")
+    error = failure(
+        PAUSED, CRASHED, "store.rules.lapsed_lease=marked", "expect={eventually: [lapsed_leases_repaired]}"
+    )
     assert "and nobody marked it" in error.message
 
 
@@ -253,7 +255,11 @@ def test_grants_that_are_never_requeued_are_told(monkeypatch):
 def test_what_is_overdue_is_an_orphan(monkeypatch, text, blind, overrides, why):
     """The scan that should find it is blind."""
     monkeypatch.setattr(Store, blind, lambda *_: Ok({"due": []}))
-    scans = ["reconcilers.dependencies=50ms", "reconcilers.deadlines=50ms", "reconcilers.suspension_timeout=50ms"]
+    scans = [
+        "reconcilers.dependencies=50ms",
+        "reconcilers.deadlines=50ms",
+        "reconcilers.suspension_timeout=50ms",
+    ]
     error = failure(text, *scans, *overrides, "expect={eventually: [no_orphans]}")
     assert error.check == "no_orphans"
     assert why in error.message
@@ -273,7 +279,7 @@ def test_intents_that_never_come_to_an_end_are_told():
     assert "is still at the intent to" in error.message
 
 
-# --- what it is all about ------------------------------------------------------------------------------------
+# --- what it is all about ----------------------------------------------------------------------------------
 
 
 def test_a_failure_tells_what_happened_to_the_execution_and_survives_its_way_between_processes(monkeypatch):

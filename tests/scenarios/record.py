@@ -49,7 +49,7 @@ OVERRIDES: Final = {
 
 @cache
 def short_run(name: str) -> RunResult:
-    """Run the first replication of a shipped scenario, shortened, under its own retry policy, with all checks."""
+    """Run the first replication of a shipped scenario, shortened, under its own policy, with all checks."""
     scenario = load(name, [*HORIZON, *OVERRIDES.get(name, ())])
     arm = arm_of(scenario)
     return run(scenario, arm.name, arm.policy, check=True)

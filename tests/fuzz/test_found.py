@@ -1,0 +1,1 @@
+"""What random scenarios found: each a small scenario that failed once, and does not any more."""
