@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sim.fuzz.again import others
 from sim.fuzz.draw import draw
-from sim.fuzz.shrink import shrink
+from sim.fuzz.shrink import MOST_TRIES, shrink
 from sim.fuzz.trial import Failure, as_yaml, try_text
 from sim.output import explained
 
@@ -74,7 +74,7 @@ def fuzz(
     seed
         Decides all of them.
     out
-        Where failing scenarios are kept, and the one that is under way: should it never come back, there it is.
+        Where failing scenarios are kept, and the one that is under way, should it never come back.
     on_progress
         Called with (scenarios done, scenarios in all).
 
@@ -119,7 +119,7 @@ def _failure_of(text: str, processes: Others | None) -> Failure | None:
 def _keep(out: Path, seed: int, number: int, document: dict[str, Any], failure: Failure) -> Finding:
     """Make a failing scenario smaller, and keep it."""
     if failure.sort != NOT_DETERMINISTIC:
-        document = shrink(document, partial(_fails_so, failure.sort))
+        document = shrink(document, partial(_fails_so, failure.sort), MOST_TRIES)
         failure = try_text(as_yaml(document)).failure or failure
     path = out / f"seed-{seed}-number-{number}.yaml"
     story = "".join(f"# {line}\n" for line in failure.message.splitlines())

@@ -199,6 +199,19 @@ def test_a_store_whose_clock_goes_back_is_caught(monkeypatch):
     assert "took effect at" in error.message
 
 
+def test_a_clock_that_stands_still_is_caught():
+    """Nothing takes any time, and a refused admission is asked for again at once, for ever."""
+    instant = [
+        "store.service=0s",
+        "link={request: 0s, reply: 0s}",
+        "retry={backoff: {none: {}}, limits: {attempts: null}}",
+    ]
+    stuck = ["quotas.api={concurrency: 1, at: submit}", "retry.per_kind={rate_limit_exceeded: {none: {}}}"]
+    error = failure(LIMITED, *instant, *stuck)
+    assert error.check == "time_goes_on"
+    assert error.message.endswith("events, and it is still 0.000000 s")
+
+
 # --- after the drain ---------------------------------------------------------------------------------------
 
 
@@ -320,7 +333,7 @@ def test_every_promise_has_a_check_and_every_check_a_promise():
     from sim.checks.checks import Leases
 
     watching = {check.name for check in Check.__subclasses__() if check is not Leases}
-    assert watching == set(ALWAYS)
+    assert watching | {"time_goes_on"} == set(ALWAYS)  # that one is the kernel's
     assert set(after_drain.EVENTUALLY) == set(EVENTUALLY)
 
 
