@@ -219,6 +219,16 @@ class Study:
         """Give the executions, one row each."""
         return self._records("executions", columns)
 
+    def records_of(self, table: str, arm: str, replication: int) -> pd.DataFrame:
+        """Give the ``contentions``, ``intents`` or ``executions`` of one run, without those of the others."""
+        runs = [(run["arm"], run["replication"]) for run in self.document["runs"]]
+        before = self.document["runs"][: runs.index((arm, replication))]
+        first = sum(run["rows"][table] for run in before)
+        rows = self.document["runs"][len(before)]["rows"][table]
+        with _readable(self.directory):
+            whole = pq.read_table(self.directory / f"{table}.parquet", memory_map=True)
+            return frame(whole.slice(first, rows))
+
     # --- documents ---------------------------------------------------------------------------------------
 
     def as_dict(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-EXIT_MISTAKE, EXIT_CHECK_FAILED, EXIT_INTERRUPTED = 2, 3, 130
+EXIT_MISTAKE, EXIT_CHECK_FAILED, EXIT_NOT_DETERMINISTIC, EXIT_INTERRUPTED = 2, 3, 4, 130
 
 ScenarioArgument = Annotated[
     str,
@@ -29,7 +29,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+def progress(*, quiet: bool, what: str = "replications") -> Iterator[Callable[[int, int], None] | None]:
     """Show a bar on a terminal, on standard error; nothing in a pipe."""
     if quiet or not sys.stderr.isatty():
         yield None
@@ -37,9 +37,9 @@ def progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("replications"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("replications", total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
