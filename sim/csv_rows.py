@@ -6,6 +6,7 @@ import csv
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.schema import suggest
+from sim.units import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,13 +41,20 @@ def read_rows(path: Path, column: str) -> list[tuple[int, dict[str, Any]]]:
             reader = csv.DictReader(file)
             names = reader.fieldnames or []
             if column not in names:
-                raise ValueError(f"{path} has no column {column!r} ({suggest(column, names)})")
+                raise ValueError(f"{_named(path)} has no column {quoted(column)} ({suggest(column, names)})")
             for row in reader:
                 rows.append((reader.line_num, row))
                 if len(rows) > MAX_ROWS:
                     raise ValueError(f"{path} has more than {MAX_ROWS} rows; keep a sample of them")
     except (OSError, UnicodeError, csv.Error) as error:
-        raise ValueError(f"cannot read {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"cannot read {_named(path)}: {reason}") from error
     if not rows:
         raise ValueError(f"{path} has no rows")
     return rows
+
+
+def _named(path: Path) -> str:
+    """Name a file in a message, from its end where it is too long to be read."""
+    name = str(path)
+    return name if len(name) <= 200 else f"...{name[-200:]}"
