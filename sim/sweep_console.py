@@ -1,0 +1,110 @@
+"""A sweep in the terminal: the measures at every point, and what was asked of them."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from sim.analysis.sweeps import RUN_MEASURES, SMALL_SHARE
+from sim.analysis.text import amount, number
+from sim.console import make_console, plain_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+    from sim.analysis.sweeps import BreakEven, TargetAnswer
+    from sim.sweep_results import Sweep
+
+
+def print_sweep(
+    sweep: Sweep,
+    measures: Sequence[str],
+    targets: Sequence[TargetAnswer],
+    crossings: Sequence[BreakEven],
+    console: Console | None = None,
+) -> None:
+    """Print the report of a sweep.
+
+    Parameters
+    ----------
+    sweep
+        What to report.
+    measures
+        Which of its measures.
+    targets, crossings
+        Answers to print below.
+    console
+        Where to; by default standard output.
+    """
+    console = console or make_console()
+    for block in _report(sweep, measures, targets, crossings):
+        console.print(block, highlight=False, soft_wrap=isinstance(block, Text) and bool(block.no_wrap))
+
+
+def _report(
+    sweep: Sweep, measures: Sequence[str], targets: Sequence[TargetAnswer], crossings: Sequence[BreakEven]
+) -> Iterator[Text | Table]:
+    yield Text.assemble((sweep.name, "bold"), f"  {' '.join(sweep.about.split())}")
+    runs = "1 replication" if sweep.replications == 1 else f"{sweep.replications} replications"
+    points, arms = len(sweep.points), len(sweep.arms)
+    yield Text(f"{points} points, {arms} {'arm' if arms == 1 else 'arms'}, {runs} each, all with the same seed", "dim")
+    yield Text()
+    yield _table(sweep, measures)
+    ranked = [sweep.influence(measure) for measure in measures if measure in RUN_MEASURES]
+    if any(len(each) > 1 for each in ranked):
+        yield Text()
+        yield Text("What moves the answer: share of the variance over the grid (main effect)", "bold")
+        yield _influence(ranked)
+    for answer in chain(targets, crossings):
+        yield Text()
+        yield Text(_placed(answer, sweep))
+    yield Text()
+    yield Text(
+        "How to read: means with 95 % intervals, Student's across replications (quantiles of recovery: bootstrap "
+        "of whole replications). Points and arms have the same replications.", "dim",
+    )  # fmt: skip
+    yield Text(f"Files: {sweep.directory}", no_wrap=True, overflow="ignore")
+
+
+def _table(sweep: Sweep, measures: Sequence[str]) -> Table:
+    paths = list(sweep.grid)
+    several = len(sweep.arms) > 1
+    table = plain_table((*paths, *(["arm"] if several else []), *measures), left=len(paths) + several)
+    curves = [sweep.curve(measure).to_dict("records") for measure in measures]
+    for rows in zip(*curves, strict=True):
+        words = [str(rows[0][name]) for name in (*paths, *(["arm"] if several else []))]
+        table.add_row(*words, *(_cell(row) for row in rows))
+    return table
+
+
+def _cell(row: dict[Any, Any]) -> str:
+    mean = amount(row["mean"], row["unit"])
+    if row["ci_low"] != row["ci_low"]:
+        return mean
+    return f"{mean} ({amount(row['ci_low'], row['unit'])} to {amount(row['ci_high'], row['unit'])})"
+
+
+def _influence(ranked: Sequence[pd.DataFrame]) -> Table:
+    table = plain_table(("measure", "input", "from", "to", "share", "effect", "95 % interval"), left=4)
+    for row in (row for each in ranked for row in each.to_dict("records")):
+        ends = f"{amount(row['ci_low'], row['unit'])} to {amount(row['ci_high'], row['unit'])}"
+        share = row["share"]
+        shown = "-" if share != share else "below 0.1 %" if share < SMALL_SHARE else f"{number(100 * share)} %"
+        words = (row["measure"], row["input"], str(row["from"]), str(row["to"]))
+        table.add_row(*words, shown, amount(row["effect"], row["unit"]), ends)
+    return table
+
+
+def _placed(answer: TargetAnswer | BreakEven, sweep: Sweep) -> str:
+    """Say where an answer holds, where there is more than one place."""
+    where = [f"{path} = {value}" for path, value in answer.fixed.items()]
+    arm = getattr(answer, "arm", None)
+    if arm is not None and len(sweep.arms) > 1:
+        where.insert(0, arm)
+    return f"{', '.join(where)}: {answer.words}" if where else answer.words
