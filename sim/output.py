@@ -348,6 +348,22 @@ def assemble_sweep(
     return place
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file that a user named, whole or not at all.
+
+    Raises
+    ------
+    ResultsError
+        When there is such a file, or it cannot be written.
+    """
+    if path.exists():
+        raise ResultsError(f"{path} exists: it is not replaced. Move it away or name another file")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with _explained(path):
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+
+
 def host_facts(seconds: float, jobs: int) -> dict[str, Any]:
     """Give what ``host.json`` tells: how long it took, and on what."""
     return {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -53,15 +52,21 @@ def _report(
     yield Text.assemble((sweep.name, "bold"), f"  {' '.join(sweep.about.split())}")
     runs = "1 replication" if sweep.replications == 1 else f"{sweep.replications} replications"
     points, arms = len(sweep.points), len(sweep.arms)
-    yield Text(f"{points} points, {arms} {'arm' if arms == 1 else 'arms'}, {runs} each, all with the same seed", "dim")
-    yield Text()
-    yield _table(sweep, measures)
+    yield Text(
+        f"{points} points, {arms} {'arm' if arms == 1 else 'arms'}, {runs} each, all with the same seed",
+        "dim",
+    )
+    for measure in measures:
+        yield Text()
+        yield Text(measure, "bold")
+        yield _table(sweep, measure)
     ranked = [sweep.influence(measure) for measure in measures if measure in RUN_MEASURES]
     if any(len(each) > 1 for each in ranked):
         yield Text()
         yield Text("What moves the answer: share of the variance over the grid (main effect)", "bold")
         yield _influence(ranked)
-    for answer in chain(targets, crossings):
+    answers: list[TargetAnswer | BreakEven] = [*targets, *crossings]
+    for answer in answers:
         yield Text()
         yield Text(_placed(answer, sweep))
     yield Text()
@@ -72,22 +77,15 @@ def _report(
     yield Text(f"Files: {sweep.directory}", no_wrap=True, overflow="ignore")
 
 
-def _table(sweep: Sweep, measures: Sequence[str]) -> Table:
-    paths = list(sweep.grid)
-    several = len(sweep.arms) > 1
-    table = plain_table((*paths, *(["arm"] if several else []), *measures), left=len(paths) + several)
-    curves = [sweep.curve(measure).to_dict("records") for measure in measures]
-    for rows in zip(*curves, strict=True):
-        words = [str(rows[0][name]) for name in (*paths, *(["arm"] if several else []))]
-        table.add_row(*words, *(_cell(row) for row in rows))
+def _table(sweep: Sweep, measure: str) -> Table:
+    names = [*sweep.grid, *(["arm"] if len(sweep.arms) > 1 else [])]
+    table = plain_table((*names, "mean", "95 % interval", "n"), left=len(names))
+    for row in sweep.curve(measure).to_dict("records"):
+        ends = [amount(row[end], row["unit"]) for end in ("ci_low", "ci_high")]
+        shown = "-" if row["ci_low"] != row["ci_low"] else " to ".join(ends)
+        words = (str(row[name]) for name in names)
+        table.add_row(*words, amount(row["mean"], row["unit"]), shown, f"{row['n']:,}")
     return table
-
-
-def _cell(row: dict[Any, Any]) -> str:
-    mean = amount(row["mean"], row["unit"])
-    if row["ci_low"] != row["ci_low"]:
-        return mean
-    return f"{mean} ({amount(row['ci_low'], row['unit'])} to {amount(row['ci_high'], row['unit'])})"
 
 
 def _influence(ranked: Sequence[pd.DataFrame]) -> Table:
@@ -95,7 +93,9 @@ def _influence(ranked: Sequence[pd.DataFrame]) -> Table:
     for row in (row for each in ranked for row in each.to_dict("records")):
         ends = f"{amount(row['ci_low'], row['unit'])} to {amount(row['ci_high'], row['unit'])}"
         share = row["share"]
-        shown = "-" if share != share else "below 0.1 %" if share < SMALL_SHARE else f"{number(100 * share)} %"
+        shown = (
+            "-" if share != share else "below 0.1 %" if share < SMALL_SHARE else f"{number(100 * share)} %"
+        )
         words = (row["measure"], row["input"], str(row["from"]), str(row["to"]))
         table.add_row(*words, shown, amount(row["effect"], row["unit"]), ends)
     return table

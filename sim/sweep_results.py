@@ -1,8 +1,8 @@
 """A sweep read back from disk: its table, its curves, and what they answer.
 
-A sweep lives in ``OUT/<scenario>/<sweep-id>/``: ``sweep.json`` (grid, arms, points), ``table.csv`` (tidy: a row
-for each point, arm and measure), ``runs.csv`` (a row a run), ``plots/`` and, under ``points/``, the study of each
-point. Opening one imports no simulator.
+A sweep lives in ``OUT/<scenario>/<sweep-id>/``: ``sweep.json`` (grid, arms, points), ``table.csv`` (tidy: a
+row for each point, arm and measure), ``runs.csv`` (a row a run), ``plots/`` and, under ``points/``, the study
+of each point. Opening one imports no simulator.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ class Sweep:
     @property
     def points(self) -> pd.DataFrame:
         """The points: ``point`` (from 0 on) and the value of each parameter."""
-        return pd.DataFrame([{"point": i} | each["parameters"] for i, each in enumerate(self.document["points"])])
+        return pd.DataFrame(
+            [{"point": i} | each["parameters"] for i, each in enumerate(self.document["points"])]
+        )
 
     def study(self, point: int) -> Study:
         """Open the study of one point."""
@@ -149,7 +151,9 @@ class Sweep:
         """
         for arm in (first, second):
             if arm not in self.arms:
-                raise ResultsError(f"there is no arm {arm!r} in {self.directory} (legal: {', '.join(self.arms)})")
+                raise ResultsError(
+                    f"there is no arm {arm!r} in {self.directory} (legal: {', '.join(self.arms)})"
+                )
         _known(measure, sweeps.RUN_MEASURES)
         path = self.parameter(along)
         columns = ["point", *self.grid, "arm", "replication", measure]
@@ -167,7 +171,9 @@ class Sweep:
             When there is no such measure of a run.
         """
         _known(measure, sweeps.RUN_MEASURES)
-        factors: dict[str, Sequence[Any]] = {path: sweeps.ordered(values) for path, values in self.grid.items()}
+        factors: dict[str, Sequence[Any]] = {
+            path: sweeps.ordered(values) for path, values in self.grid.items()
+        }
         if len(self.arms) > 1:
             factors[sweeps.POLICY] = self.arms
         return sweeps.influence(self._runs[[*self.grid, "arm", "replication", measure]], factors, measure)
@@ -227,7 +233,8 @@ class Sweep:
 
     def __repr__(self) -> str:
         grid = " x ".join(f"{path} ({len(values)})" for path, values in self.grid.items())
-        return f"<Sweep {self.name}/{self.sweep_id}: {grid}; {', '.join(self.arms)}; {self.replications} replications>"
+        runs = f"{', '.join(self.arms)}; {self.replications} replications"
+        return f"<Sweep {self.name}/{self.sweep_id}: {grid}; {runs}>"
 
     @cached_property
     def _table(self) -> pd.DataFrame:
@@ -279,9 +286,10 @@ def open_sweep(place: Path) -> Sweep:
         document = json.loads((place / SWEEP_MANIFEST).read_text("utf-8"))
     written = document.get("versions", {}) if isinstance(document, dict) else {}
     if written.get("format") != FORMAT:
+        wrote = written.get("contention-sim", "an unknown version")
         raise ResultsError(
-            f"{place} was written by contention-sim {written.get('contention-sim', 'of an unknown version')} in "
-            f"format {written.get('format')}, and this one reads format {FORMAT}: run the sweep again"
+            f"{place} was written by contention-sim {wrote} in format {written.get('format')}, and this one "
+            f"reads format {FORMAT}: open it with that version, or run the sweep again"
         )
     return Sweep(place, document)
 

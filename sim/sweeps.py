@@ -1,9 +1,10 @@
 """Sweeps: one scenario at every combination of some of its values, times policies.
 
 Every point is a study of its own (:mod:`sim.study`) with the same seed, so that all points and arms face the
-same replications. A sweep lies in ``OUT/<scenario>/<sweep-id>/``; while it is made, ``<sweep-id>.partial/`` holds
-the studies that are finished and the parts of the one at work, and an interrupted sweep goes on from there. A
-sweep that is finished is not run again: further questions are answered from its folder.
+same replications. A sweep lies in ``OUT/<scenario>/<sweep-id>/``; while it is made,
+``<sweep-id>.partial/`` holds the studies that are finished and the parts of the one at work, and an
+interrupted sweep goes on from there. A sweep that is finished is not run again: further questions are
+answered from its folder.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sim.sweep_results import open_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
     from sim.results import Study
     from sim.scenario.grid import Axis, Point
     from sim.study import Progress
@@ -161,7 +163,8 @@ def _shifted(report: Progress, done: int, total: int) -> Progress:
 
 def _tables(studies: Sequence[Study], parameters: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
     """Make the tidy table and the table of runs, the points in their order."""
-    tidy, runs = [], []
+    tidy: list[pd.DataFrame] = []
+    runs: list[pd.DataFrame] = []
     for number, (study, of_point) in enumerate(zip(studies, parameters, strict=True)):
         values = run_values(study.outcomes(), study.attempts(), study.window_s)
         table = point_table(study.summary(), study.frequency(), study.recovery(intervals=True), values)

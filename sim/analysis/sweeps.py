@@ -202,7 +202,9 @@ def check_measure(measure: str, measures: Mapping[str, str]) -> None:
     near = suggest(measure, measures)
     hint = f"{near} " if near.startswith("did") else ""
     plain = ", ".join(name for name in measures if " of " not in name)
-    kinds = [f"'{start} of KIND'" for start in dict.fromkeys(n.split(" of ")[0] for n in measures if " of " in n)]
+    kinds = [
+        f"'{start} of KIND'" for start in dict.fromkeys(n.split(" of ")[0] for n in measures if " of " in n)
+    ]
     more = f", and of each kind {', '.join(kinds)}" if kinds else ""
     raise ValueError(f"there is no measure {measure!r} ({hint}The measures are {plain}{more})")
 
@@ -296,7 +298,11 @@ def _answer(
         met = sign * row[worst] < sign * bound.value
         states.append("met" if met else "missed" if sign * row[best] >= sign * bound.value else "undecided")
     first = states.index("met") if "met" in states else None
-    run = 0 if first is None else next((i for i, s in enumerate(states[first:]) if s != "met"), len(states) - first)
+    run = (
+        0
+        if first is None
+        else next((i for i, s in enumerate(states[first:]) if s != "met"), len(states) - first)
+    )
     below = states if first is None else states[:first]
     missed = max((place for place, state in enumerate(below) if state == "missed"), default=None)
     nearest = min(range(len(rows)), key=lambda i: (math.isnan(rows[i][1]["mean"]), sign * rows[i][1]["mean"]))
@@ -322,7 +328,9 @@ def _words(
     """Say which value answers a target, how sure that is, and what greater values do."""
     at = f"{bound.measure} is {_with_interval(shown[1], bound.unit)} at {shown[0]}"
     if "met" not in states:
-        undecided = [str(value) for (value, _), state in zip(rows, states, strict=True) if state == "undecided"]
+        undecided = [
+            str(value) for (value, _), state in zip(rows, states, strict=True) if state == "undecided"
+        ]
         why = f"undecided at {', '.join(undecided)}" if undecided else "all miss it with confidence"
         return f"{bound}: no swept {along} meets it with confidence ({why}; nearest: {at})"
     first = states.index("met")
@@ -457,8 +465,10 @@ def break_even(
     groups = runs.groupby(others, sort=False) if others else [((), runs)]
     answers = []
     for key, group in groups:
-        wide = group.assign(x=group[along].map(place)).pivot(index="replication", columns=["arm", "x"], values=measure)
-        paired = (wide[second] - wide[first]).dropna().sort_index(axis=1)
+        wide = group.assign(x=group[along].map(place)).pivot(
+            index="replication", columns=["arm", "x"], values=measure
+        )
+        paired = pd.DataFrame(wide[second] - wide[first]).dropna().sort_index(axis=1)
         if len(paired) < 2 or paired.shape[1] < 2:
             raise ValueError(
                 f"a break-even of {measure} needs two values of {along} and two replications that have it at "
@@ -488,18 +498,28 @@ def _cross(
         verdict = "from" if means[-1] > means[0] else "up to"
     else:
         verdict = "several" if at else "undecided"
-    decided = [written(v, unit) for v, each in zip(x, intervals, strict=True) if each.low > 0 or each.high < 0]
+    decided = [
+        written(v, unit) for v, each in zip(x, intervals, strict=True) if each.low > 0 or each.high < 0
+    ]
     text = _break_even_words(
-        verdict, [written(each, unit) for each in at], _ends(x, low, high, unit), arms, f"{measure} at {along}"
+        verdict,
+        [written(each, unit) for each in at],
+        _ends(x, low, high, unit),
+        arms,
+        f"{measure} at {along}",
     )
     if verdict == "undecided":
-        text += f"; with confidence at {', '.join(decided) or 'none of the values'}"
-    differences = pd.DataFrame({
-        "x": x,
-        "mean": [sign * each.mean for each in intervals],
-        "ci_low": [min(sign * each.low, sign * each.high) for each in intervals],
-        "ci_high": [max(sign * each.low, sign * each.high) for each in intervals],
-    })
+        better = f"{arms[int(means.max() > 0)]} is better on average at every value"
+        said = better if means.any() else "the arms do not differ"
+        text += f" ({said}, with confidence at {', '.join(decided) or 'none'})"
+    differences = pd.DataFrame(
+        {
+            "x": x,
+            "mean": [sign * each.mean for each in intervals],
+            "ci_low": [min(sign * each.low, sign * each.high) for each in intervals],
+            "ci_high": [max(sign * each.low, sign * each.high) for each in intervals],
+        }
+    )
     return BreakEven(
         first=arms[0], second=arms[1], measure=measure, fixed=fixed, verdict=verdict, at=at, low=low,
         high=high, differences=differences, words=text,
@@ -528,7 +548,7 @@ def _break_even_words(
         case "never":
             return f"{beats}: never from {span}, {first} is better at every value, with confidence"
         case "undecided":
-            return f"{beats}: undecided from {span}, the mean difference crosses zero nowhere"
+            return f"{beats}: no crossing from {span}"
         case "several":
             return f"{beats}: not from one value on, the mean difference crosses zero at {', '.join(at)}"
     return f"{beats}: {verdict} {at[0]}{' on' if verdict == 'from' else ''} (95 % interval {low} to {high})"
@@ -546,7 +566,7 @@ def _zeros(x: NDArray[np.float64], means: NDArray[np.float64]) -> list[float]:
 
 
 def _undecided(x: NDArray[np.float64], gains: NDArray[np.float64]) -> tuple[float | None, float | None]:
-    """Give the ends of what is not decided; None for an end that reaches the end of the range, or for none."""
+    """Give the ends of what is not decided; None for an end at the end of the range, or for none."""
     inside: list[float] = []
     factor = float(t_quantiles(LEVEL, len(gains) - 1)) ** 2 / len(gains)
     for (a, b), (left, right) in zip(pairwise(x), pairwise(gains.T), strict=True):
@@ -610,7 +630,18 @@ def influence(runs: pd.DataFrame, factors: Mapping[str, Sequence[Any]], measure:
         rows.append(
             (name, measure, RUN_MEASURES[measure], values[0], values[-1], share, *effect[:3], relative)
         )
-    columns = ["input", "measure", "unit", "from", "to", "share", "effect", "ci_low", "ci_high", "effect_share"]
+    columns = [
+        "input",
+        "measure",
+        "unit",
+        "from",
+        "to",
+        "share",
+        "effect",
+        "ci_low",
+        "ci_high",
+        "effect_share",
+    ]
     ranked = pd.DataFrame(rows, columns=columns)
     return ranked.sort_values("share", ascending=False, kind="stable").reset_index(drop=True)
 

@@ -17,16 +17,14 @@ def sweep(
         typer.Option(
             "--grid",
             metavar="PATH=VALUES",
-            help="A parameter and its values: a list (workers.count=8,16,32), a range with a step (8..64:8) or "
-            "with a factor (1s..16s*2). Amounts carry units as in a scenario. May be repeated: every combination "
-            "is run.",
+            help="A parameter and its values: a list (workers.count=8,16,32), a range with a step (8..64:8) "
+            "or with a factor (1s..16s*2). Amounts carry units as in a scenario. May be repeated: every "
+            "combination is run.",
         ),
     ],
     policies: Annotated[
         str | None,
-        typer.Option(
-            metavar="A,B,...", help="Arms: retry policies of the scenario, or registered ones."
-        ),
+        typer.Option(metavar="A,B,...", help="Arms: retry policies of the scenario, or registered ones."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the scenario's.")] = None,
     replications: Annotated[
@@ -39,8 +37,8 @@ def sweep(
         typer.Option(
             "--target",
             metavar="'MEASURE < VALUE'",
-            help="Print the smallest value of the first numeric parameter that meets a bound with confidence, "
-            "such as 'sojourn_p99 < 2s', 'goodput_per_s > 100/s', 'rate of lease_conflict < 0.1/s' or "
+            help="Print the smallest value of the first numeric parameter that meets a bound with "
+            "confidence, such as 'sojourn_p99 < 2s', 'goodput_per_s > 100/s', 'rate of lease_conflict < 0.1/s' or "
             "'recovery_p90 of lease_conflict < 1s'. May be repeated.",
         ),
     ] = None,

@@ -94,13 +94,14 @@ def sweep_curves(sweep: Sweepable, measures: Sequence[str], along: str | None = 
     if len(columns) > MOST_PANELS:
         return []
     with mpl.rc_context(STYLE):
-        figure = _figure(sweep, f"along {path}", 1.5 + 2.3 * len(measures))
+        subject = f"measures along {path}, with 95 % intervals"
+        figure = _figure(sweep, subject, 1.5 + 2.1 * len(measures))
         grid = figure.subplots(len(measures), len(columns), squeeze=False, sharex=True, sharey="row")
         for row, measure in zip(grid, measures, strict=True):
             curve = sweep.curve(measure)
             for ax, panel in zip(row, columns, strict=True):
                 _draw_curves(ax, _at(curve, panel.fixed), path, sweep)
-            row[0].set_ylabel(_named(measure, str(curve["unit"].iloc[0])))
+            row[0].set_ylabel(_named(measure, str(curve["unit"].iloc[0])).replace(" (", "\n("), fontsize=8)
         for ax, panel in zip(grid[0], columns, strict=True):
             ax.set_title(panel.words, fontsize=9, loc="left")
         for ax in grid[-1]:
@@ -189,10 +190,13 @@ def save_sweep_plots(sweep: Sweepable, measures: Sequence[str], directory: str |
     folder.mkdir(parents=True, exist_ok=True)
     drawn = {"curves": sweep_curves(sweep, measures), "influence": sweep_influence(sweep, measures)}
     drawn |= {f"heat-{measure.replace(' ', '_')}": sweep_heat_maps(sweep, measure) for measure in measures}
+    files = []
     with mpl.rc_context(STYLE):
-        return [
-            write_png(axes[0].get_figure(root=True), folder / f"{name}.png") for name, axes in drawn.items() if axes
-        ]
+        for name, axes in drawn.items():
+            figure = axes[0].get_figure(root=True) if axes else None
+            if figure is not None:
+                files.append(write_png(figure, folder / f"{name}.png"))
+    return files
 
 
 def _figure(sweep: Sweepable, subject: str, height_in: float) -> Figure:
@@ -249,9 +253,13 @@ def _draw_curves(ax: Axes, curve: pd.DataFrame, path: str, sweep: Sweepable) -> 
             ax.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
         ax.vlines(x, low, high, color=colour, linewidth=1.2)
         dash = _DASHES[nth % len(_DASHES)] if scale else ""
-        ax.plot(x, mean, color=colour, marker=marker, markersize=4.5, linestyle=dash, label=arm)
-    _value_axis(ax, values, path)
-    ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
+        ax.plot(
+            x, mean, color=colour, marker=marker, markersize=4.5, linestyle=dash, label=arm, clip_on=False
+        )
+    _value_axis(ax, values)
+    ends = curve[["mean", "ci_low", "ci_high"]].to_numpy(dtype=float)
+    if not (ends < 0).any():
+        ax.set_ylim(bottom=0)
     ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     ax.grid(axis="y", color=GRID, linewidth=0.6)
@@ -259,7 +267,7 @@ def _draw_curves(ax: Axes, curve: pd.DataFrame, path: str, sweep: Sweepable) -> 
     plain_frame(ax)
 
 
-def _value_axis(ax: Axes, values: Sequence[Any], path: str) -> None:
+def _value_axis(ax: Axes, values: Sequence[Any]) -> None:
     """Label the swept values themselves; logarithmic where they span more than a factor of 8."""
     scale = scale_of(values)
     at = scale.at if scale else tuple(float(place) for place in range(len(values)))
@@ -273,7 +281,6 @@ def _value_axis(ax: Axes, values: Sequence[Any], path: str) -> None:
     ax.set_xticks(list(at[::every]), labels[::every])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel(path)
 
 
 def _draw_heat(
