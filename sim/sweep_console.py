@@ -71,8 +71,8 @@ def _report(
         yield Text(_placed(answer, sweep))
     yield Text()
     yield Text(
-        "How to read: means with 95 % intervals, Student's across replications (quantiles of recovery: bootstrap "
-        "of whole replications). Points and arms have the same replications.", "dim",
+        "How to read: means with 95 % intervals, Student's across replications (quantiles of recovery: "
+        "bootstrap of whole replications). Points and arms have the same replications.", "dim",
     )  # fmt: skip
     yield Text(f"Files: {sweep.directory}", no_wrap=True, overflow="ignore")
 

@@ -20,7 +20,7 @@ from sim.analysis.sweeps import records
 from sim.output import FORMAT, SWEEP_MANIFEST, ResultsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sim.analysis.sweeps import Bound, BreakEven, TargetAnswer
     from sim.results import Study
@@ -200,7 +200,7 @@ class Sweep:
     @property
     def numeric(self) -> list[str]:
         """The parameters whose values are numbers of one unit, two at least."""
-        return [path for path, values in self.grid.items() if len(values) > 1 and sweeps.scale_of(values)]
+        return numeric_parameters(self.grid)
 
     def parameter(self, along: str | None = None) -> str:
         """Give the parameter along which one asks.
@@ -210,13 +210,7 @@ class Sweep:
         ResultsError
             When it is not in the grid, or its values are no numbers.
         """
-        if along is None and self.numeric:
-            return self.numeric[0]
-        if along in self.numeric:
-            return str(along)
-        what = "the grid has no parameter" if along is None else f"{along!r} is no parameter of the grid"
-        legal = f" (legal: {', '.join(self.numeric)})" if self.numeric else ""
-        raise ResultsError(f"{what} with two or more values that are numbers of one unit{legal}")
+        return parameter_of(self.grid, along)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the JSON document of ``sweep --json``, without answers; NaN becomes null."""
@@ -292,6 +286,29 @@ def open_sweep(place: Path) -> Sweep:
             f"reads format {FORMAT}: open it with that version, or run the sweep again"
         )
     return Sweep(place, document)
+
+
+def numeric_parameters(grid: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Give the parameters of a grid whose values are numbers of one unit, two at least."""
+    return [path for path, values in grid.items() if len(values) > 1 and sweeps.scale_of(values)]
+
+
+def parameter_of(grid: Mapping[str, Sequence[Any]], along: str | None = None) -> str:
+    """Give the parameter of a grid along which one asks, by default the first numeric one.
+
+    Raises
+    ------
+    ResultsError
+        When it is not in the grid, or its values are no numbers.
+    """
+    numeric = numeric_parameters(grid)
+    if along is None and numeric:
+        return numeric[0]
+    if along in numeric:
+        return str(along)
+    what = "the grid has no parameter" if along is None else f"{along!r} is no parameter of the grid"
+    legal = f" (legal: {', '.join(numeric)})" if numeric else ""
+    raise ResultsError(f"{what} with two or more values that are numbers of one unit{legal}")
 
 
 def read_bound(text: str) -> Bound:

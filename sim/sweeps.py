@@ -17,9 +17,11 @@ import pandas as pd
 from sim import output, results
 from sim.analysis.sweeps import point_table, run_values
 from sim.output import POINTS, SWEEP_MANIFEST, ResultsError
+from sim.retry import PolicyError
 from sim.scenario.grid import label
 from sim.study import Arm, arm_of, run_study
 from sim.sweep_results import open_sweep
+from sim.units import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -125,6 +127,9 @@ def _shown(point: Point) -> dict[str, str | int | float]:
 
 def _arms_of(points: Sequence[Point], policies: Sequence[str]) -> list[list[Arm]]:
     """Give the arms of each point; a swept policy of the scenario's own is one arm, whatever its values."""
+    twice = next((each for place, each in enumerate(policies) if each in policies[:place]), None)
+    if twice is not None:
+        raise PolicyError(f"--policies: {quoted(twice)} stands twice")
     if policies:
         return [[arm_of(point.scenario, policy) for policy in policies] for point in points]
     own = [arm_of(point.scenario) for point in points]

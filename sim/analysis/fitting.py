@@ -54,6 +54,7 @@ WORDS: Final = ("link", "request", "reply", "service", "statement", "work", "wor
 _DEFAULT_CLASS: Final = "default"
 _MOST_LINES: Final = 20
 _COARSE: Final = 0.5
+_MOST_ZEROS: Final = 0.01
 
 
 class LogError(ValueError):
@@ -245,8 +246,8 @@ def parts_of(word: str) -> tuple[str, ...]:
     near = suggest(word, [*known, *OPERATIONS])
     hint = f"{near} " if near.startswith("did") else ""
     raise ValueError(
-        f"{quoted(word)} is no operation of the store and none of {', '.join(WORDS)} ({hint}Say what it stands "
-        "for with --map OP=WORD)"
+        f"{quoted(word)} is no operation of the store and none of {', '.join(WORDS)} ({hint}Say what it "
+        "stands for with --map OP=WORD)"
     )
 
 
@@ -268,6 +269,7 @@ def fit_sample(sample: Sample, generator: np.random.Generator, criterion: str = 
     times = sample.times_us
     if float(times.min()) == float(times.max()):
         return Fitted(sample, (_constant(sample),), {}, None, ("all measured times are equal",))
+    times, notes = _above_zero(times)
     candidates, left_out = [], {}
     for family, fit in _FAMILIES.items():
         try:
@@ -275,7 +277,6 @@ def fit_sample(sample: Sample, generator: np.random.Generator, criterion: str = 
         except ValueError as error:
             left_out[family] = str(error)
     ranked = tuple(sorted(candidates, key=lambda each: (getattr(each, criterion), each.family)))
-    notes = []
     if np.unique(times).size < _COARSE * times.size:
         notes.append("many measured times are equal (a coarse clock?): the p-value comes out too small")
     if times.size > MOST_TESTED:
@@ -499,9 +500,24 @@ _FAMILIES: Final[dict[str, Fit]] = {
 }  # fmt: skip
 
 
+def _above_zero(times: Floats) -> tuple[Floats, list[str]]:
+    """Put a few times of 0, which a clock could not resolve, to half the least time above it.
+
+    The substitution of Hornung and Reed ("Estimation of average concentration in the presence of
+    nondetectable values", Applied Occupational and Environmental Hygiene 5, 1990). Where there are more of
+    them, families that need logarithms are left out instead.
+    """
+    zeros = int(np.count_nonzero(times == 0))
+    if not 0 < zeros <= _MOST_ZEROS * times.size:
+        return times, []
+    least = float(times[times > 0].min())
+    told = f"{zeros:,} times of 0 are taken as half the least time above 0 ({_us(least)})"
+    return np.where(times == 0, least / 2, times), [told]
+
+
 def _logarithms(times: Floats) -> Floats:
     if times.min() <= 0:
-        raise ValueError("some measured times are 0, which has no logarithm (a coarse clock?)")
+        raise ValueError("more than one measured time in 100 is 0, which has no logarithm (a coarse clock?)")
     return np.log(times)
 
 

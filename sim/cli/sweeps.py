@@ -38,8 +38,8 @@ def sweep(
             "--target",
             metavar="'MEASURE < VALUE'",
             help="Print the smallest value of the first numeric parameter that meets a bound with "
-            "confidence, such as 'sojourn_p99 < 2s', 'goodput_per_s > 100/s', 'rate of lease_conflict < 0.1/s' or "
-            "'recovery_p90 of lease_conflict < 1s'. May be repeated.",
+            "confidence, such as 'sojourn_p99 < 2s', 'goodput_per_s > 100/s', 'rate of lease_conflict < "
+            "0.1/s' or 'recovery_p90 of lease_conflict < 1s'. May be repeated.",
         ),
     ] = None,
     measure: Annotated[
@@ -59,9 +59,12 @@ def sweep(
     """
     with user_mistakes():
         from sim import api
-        from sim.sweep_results import HEADLINES, read_bound, read_measure
+        from sim.scenario.grid import parse_axis
+        from sim.sweep_results import HEADLINES, parameter_of, read_bound, read_measure
 
         bounds = [read_bound(each) for each in target or ()]
+        if bounds:
+            parameter_of({axis.path: axis.values for axis in map(parse_axis, grid)})
         asked = [read_measure(each) for each in measure or ()]
         shown = list(dict.fromkeys([*(bound.measure for bound in bounds), *(asked or HEADLINES)]))
         with progress(quiet=as_json) as on_progress:

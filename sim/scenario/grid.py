@@ -181,7 +181,7 @@ def _range(first: str, last: str, sign: str | None, by: str) -> list[Any]:
     if sign is None:
         raise ValueError("a range needs a step or a factor (try '8..64:8' or '8..64*2')")
     ends = [quantity(_scalar(text)) for text in (first, last, by)]
-    start, stop, step = (None if each is None else Fraction(str(each[0])) for each in ends)
+    start, stop, step = (None if each is None else _exact(each[0]) for each in ends)
     if start is None or stop is None or step is None:
         raise ValueError("a range is of numbers, durations or rates (try '8..64:8' or '1s..16s*2')")
     units = [each[1] for each in ends if each is not None]
@@ -196,6 +196,11 @@ def _range(first: str, last: str, sign: str | None, by: str) -> list[Any]:
         values.append(start)
         start = start + step if sign == ":" else start * step
     return [_written(value, unit) for value in values]
+
+
+def _exact(number: float) -> Fraction:
+    """Give the fraction that was meant: a sixth for 10/min, so that steps of it end where the range does."""
+    return Fraction(number).limit_denominator(10**9)
 
 
 def _written(value: Fraction, unit: str) -> Any:
