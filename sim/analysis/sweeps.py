@@ -392,14 +392,16 @@ class BreakEven:
     fixed : dict
         The values of the other parameters.
     verdict : str
-        ``from`` a value on, ``up to`` a value, ``always`` or ``never`` (in the range, with confidence at
-        every value), ``several`` crossings, or ``undecided``.
+        From what is known with confidence (Student's interval of the paired difference) at each value:
+        ``always`` or ``never`` at every one; ``from`` a value on or ``up to`` a value, where the values at
+        which the second is better all lie on one side of the others; ``several`` where it is better and
+        worse in turns; ``undecided`` otherwise.
     at : tuple of float
-        Where the mean difference crosses zero, in the unit of the parameter (microseconds for durations, per
-        second for rates).
+        Where the mean difference crosses zero between those sides, in the unit of the parameter
+        (microseconds for durations, per second for rates); none where it does so beyond the range.
     low, high : float or None
         The interval of the crossing; None where it reaches the end of the range, so that the crossing may
-        lie beyond it.
+        lie beyond it, and where there is no verdict ``from`` or ``up to``.
     differences : pandas.DataFrame
         ``x, mean, ci_low, ci_high`` of second minus first at each swept value.
     words : str
@@ -479,6 +481,14 @@ def break_even(
     return answers
 
 
+class _Zone(NamedTuple):
+    """Where the sign changes with confidence: the indices of the values on both sides, and the verdict."""
+
+    verdict: str
+    first: int
+    last: int
+
+
 def _cross(
     paired: pd.DataFrame, unit: str, arms: tuple[str, str], measure: str, along: str, fixed: dict[str, Any]
 ) -> BreakEven:
@@ -487,31 +497,14 @@ def _cross(
     sign = 1.0 if measure in MORE_IS_BETTER else -1.0
     gains = sign * paired.to_numpy(dtype=float)
     intervals = [t_interval(column) for column in gains.T]
-    means = gains.mean(axis=0)
-    at = tuple(float(each) for each in _zeros(x, means))
-    low, high = _undecided(x, gains)
-    if all(each.low > 0 for each in intervals):
-        verdict = "always"
-    elif all(each.high < 0 for each in intervals):
-        verdict = "never"
-    elif len(at) == 1:
-        verdict = "from" if means[-1] > means[0] else "up to"
-    else:
-        verdict = "several" if at else "undecided"
-    decided = [
-        written(v, unit) for v, each in zip(x, intervals, strict=True) if each.low > 0 or each.high < 0
-    ]
-    text = _break_even_words(
-        verdict,
-        [written(each, unit) for each in at],
-        _ends(x, low, high, unit),
-        arms,
-        f"{measure} at {along}",
-    )
-    if verdict == "undecided":
-        better = f"{arms[int(means.max() > 0)]} is better on average at every value"
-        said = better if means.any() else "the arms do not differ"
-        text += f" ({said}, with confidence at {', '.join(decided) or 'none'})"
+    states = ["better" if each.low > 0 else "worse" if each.high < 0 else "" for each in intervals]
+    zone = _zone(states)
+    low = high = None
+    at: tuple[float, ...] = ()
+    if zone.verdict in ("from", "up to"):
+        inside = slice(zone.first, zone.last + 1)
+        low, high = _undecided(x[inside], gains[:, inside])
+        at = tuple(_zeros(x[inside], gains[:, inside].mean(axis=0)))
     differences = pd.DataFrame(
         {
             "x": x,
@@ -520,38 +513,61 @@ def _cross(
             "ci_high": [max(sign * each.low, sign * each.high) for each in intervals],
         }
     )
+    labels = [written(each, unit) for each in x]
+    text = f"{arms[1]} beats {arms[0]} in {measure} at {along}: "
+    if zone.verdict in ("from", "up to"):
+        ends = (
+            f"below {labels[0]}" if low is None else written(low, unit),
+            f"above {labels[-1]}" if high is None else written(high, unit),
+        )
+        about = ", ".join(written(each, unit) for each in at) or "beyond what was swept"
+        text += f"{zone.verdict} {about}{' on' if zone.verdict == 'from' else ''}"
+        text += f" (95 % interval {ends[0]} to {ends[1]})"
+    else:
+        text += (
+            f"{zone.verdict} from {labels[0]} to {labels[-1]}"
+            if zone.verdict != "several"
+            else "here and there"
+        )
+        text += f" ({_told(states, labels, arms)})"
     return BreakEven(
-        first=arms[0], second=arms[1], measure=measure, fixed=fixed, verdict=verdict, at=at, low=low,
+        first=arms[0], second=arms[1], measure=measure, fixed=fixed, verdict=zone.verdict, at=at, low=low,
         high=high, differences=differences, words=text,
     )  # fmt: skip
 
 
-def _ends(x: NDArray[np.float64], low: float | None, high: float | None, unit: str) -> tuple[str, str, str]:
-    """Write the range that was swept, and the ends of the interval of a crossing."""
-    first, last = written(x[0], unit), written(x[-1], unit)
-    return (
-        f"{first} to {last}",
-        f"below {first}" if low is None else written(low, unit),
-        f"above {last}" if high is None else written(high, unit),
-    )
+def _zone(states: Sequence[str]) -> _Zone:
+    """Find the one place where the sign changes, from what is known with confidence at each value."""
+    last = len(states) - 1
+    better = [place for place, state in enumerate(states) if state == "better"]
+    worse = [place for place, state in enumerate(states) if state == "worse"]
+    if len(better) == len(states):
+        return _Zone("always", 0, last)
+    if len(worse) == len(states):
+        return _Zone("never", 0, last)
+    if better and worse:
+        if worse[-1] < better[0]:
+            return _Zone("from", worse[-1], better[0])
+        if better[-1] < worse[0]:
+            return _Zone("up to", better[-1], worse[0])
+        return _Zone("several", 0, last)
+    if better == list(range(last + 1 - len(better), last + 1)) and better:
+        return _Zone("from", 0, better[0])
+    if better == list(range(len(better))) and better:
+        return _Zone("up to", better[-1], last)
+    return _Zone("undecided", 0, last)
 
 
-def _break_even_words(
-    verdict: str, at: list[str], ends: tuple[str, str, str], arms: tuple[str, str], where: str
-) -> str:
-    first, second = arms
-    span, low, high = ends
-    beats = f"{second} beats {first} in {where}"
-    match verdict:
-        case "always":
-            return f"{beats}: at every value from {span}, with confidence"
-        case "never":
-            return f"{beats}: never from {span}, {first} is better at every value, with confidence"
-        case "undecided":
-            return f"{beats}: no crossing from {span}"
-        case "several":
-            return f"{beats}: not from one value on, the mean difference crosses zero at {', '.join(at)}"
-    return f"{beats}: {verdict} {at[0]}{' on' if verdict == 'from' else ''} (95 % interval {low} to {high})"
+def _told(states: Sequence[str], labels: Sequence[str], arms: tuple[str, str]) -> str:
+    """Say at which values which arm is better with confidence."""
+    words = []
+    for arm, state in ((arms[1], "better"), (arms[0], "worse")):
+        places = [label for label, each in zip(labels, states, strict=True) if each == state]
+        if len(places) == len(labels):
+            return f"with confidence at every value {arm} is better"
+        if places:
+            words.append(f"{arm} is better with confidence at {', '.join(places)}")
+    return "; ".join(words) or "no value shows a difference with confidence"
 
 
 def _zeros(x: NDArray[np.float64], means: NDArray[np.float64]) -> list[float]:
@@ -559,10 +575,10 @@ def _zeros(x: NDArray[np.float64], means: NDArray[np.float64]) -> list[float]:
     found = []
     for (a, b), (u, v) in zip(pairwise(x), pairwise(means), strict=True):
         if u * v < 0:
-            found.append(a + (b - a) * u / (u - v))
+            found.append(float(a + (b - a) * u / (u - v)))
         elif v == 0 and u != 0:
-            found.append(b)
-    return [at for at in found if at != x[-1] or means[-1] != 0]
+            found.append(float(b))
+    return found
 
 
 def _undecided(x: NDArray[np.float64], gains: NDArray[np.float64]) -> tuple[float | None, float | None]:

@@ -64,7 +64,7 @@ def clipped(figure):
     words = [
         text
         for ax in figure.axes
-        for text in (*ax.texts, ax.xaxis.label, ax.yaxis.label, ax._left_title, *ax.get_xticklabels(), *ax.get_yticklabels())
+        for text in (*ax.texts, ax.xaxis.label, ax.yaxis.label, ax._left_title, *ax.get_yticklabels())
         if text.get_text().strip()
     ]  # fmt: skip
     boxes = {text.get_text(): text.get_window_extent(canvas.get_renderer()) for text in words}

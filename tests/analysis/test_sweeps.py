@@ -145,6 +145,9 @@ def test_values_are_ordered_as_amounts_and_not_as_words():
 # --- break-even -----------------------------------------------------------------------------------
 
 
+CROSSING = [[5.9, 1.9, -2.1, -6.1], [6.1, 2.1, -1.9, -5.9]]
+
+
 def paired(differences, measure="sojourn_mean", values=WORKERS, **parameters):
     """Runs of two arms whose differences are given: a row a replication, a column a value."""
     rows = []
@@ -163,14 +166,14 @@ def cross(differences, measure="sojourn_mean", values=WORKERS):
 
 def test_the_crossing_is_where_the_line_through_the_means_is_zero():
     """b takes 6, 2, -2, -6 ms more: from 12 workers on it is faster, halfway between 8 and 16."""
-    answer = cross([[5, 1, -3, -7], [7, 3, -1, -5]])
-    assert (answer.verdict, answer.at) == ("from", (12.0,))
-    assert answer.differences["mean"].tolist() == [6, 2, -2, -6]
+    answer = cross(CROSSING)
+    assert (answer.verdict, answer.at) == ("from", (pytest.approx(12.0),))
+    assert answer.differences["mean"].tolist() == pytest.approx([6, 2, -2, -6])
     assert "b beats a in sojourn_mean at workers.count: from 12 on" in answer.words
 
 
 def test_more_is_better_for_goodput_and_less_for_all_else():
-    rows = [[5, 1, -3, -7], [7, 3, -1, -5]]
+    rows = CROSSING
     assert cross(rows, "goodput_per_s").verdict == "up to"
     assert cross(rows, "amplification").verdict == "from"
 
@@ -207,12 +210,15 @@ def test_the_interval_covers_the_true_crossing_as_often_as_it_says():
 @pytest.mark.parametrize(
     ("rows", "verdict", "words"),
     [
-        ([[-5, -6, -7, -8], [-5.1, -6.1, -7.1, -8.1]], "always", "from 4 to 32, with confidence"),
-        ([[5, 6, 7, 8], [5.1, 6.1, 7.1, 8.1]], "never", "never from 4 to 32, a is better"),
-        ([[5, -6, 7, -8], [5.1, -6.1, 7.1, -8.1]], "several", "crosses zero at"),
-        ([[5, 6, 7, 8], [-4, 6.1, 7.1, 8.1]], "undecided", "a is better on average at every value, with confidence at 8, 16"),
-        ([[-5, -6, -7, -8], [4, -6.1, -7.1, -8.1]], "undecided", "b is better on average"),
-        ([[0, 0, 0, 0], [0, 0, 0, 0]], "undecided", "the arms do not differ, with confidence at none"),
+        ([[-5, -6, -7, -8], [-5.1, -6.1, -7.1, -8.1]], "always", "always from 4 to 32"),
+        ([[5, 6, 7, 8], [5.1, 6.1, 7.1, 8.1]], "never", "never from 4 to 32 (with confidence at every"),
+        ([[5, -6, 7, -8], [5.1, -6.1, 7.1, -8.1]], "several", "b is better with confidence at 8, 32; a is"),
+        ([[5, 6, 7, 8], [-4, 6.1, 7.1, 8.1]], "undecided", "(a is better with confidence at 8, 16, 32)"),
+        ([[-5, -6, -7, -8], [4, -6.1, -7.1, -8.1]], "from", "beyond what was swept on (95 %"),
+        ([[-5, -6, -7, -8], [-5.1, -6.1, -7.1, 9]], "up to", "to above 32)"),
+        ([[5, -6, 7, 8], [-4, -6.1, -7.1, -9]], "undecided", "b is better with confidence at 8"),
+        ([[0, 0, 0, 0], [0, 0, 0, 0]], "undecided", "(no value shows a difference with confidence)"),
+        ([[9, -9, 8, -9], [-9, 8, -9, 8]], "undecided", "no value shows a difference"),
     ],
 )  # fmt: skip
 def test_the_verdict_is_of_the_whole_range(rows, verdict, words):
@@ -235,10 +241,10 @@ def test_durations_are_told_as_durations():
 
 
 def test_a_replication_that_lacks_a_value_somewhere_counts_nowhere():
-    full = paired([[5, 1, -3, -7], [7, 3, -1, -5], [90, 90, 90, 90]])
+    full = paired([*CROSSING, [90, 90, 90, 90]])
     holed = full.loc[~((full["replication"] == 2) & (full["workers.count"] == 8) & (full["arm"] == "a"))]
     (answer,) = break_even(holed, "a", "b", "sojourn_mean", "workers.count", WORKERS)
-    assert answer.at == (12.0,)
+    assert answer.at == (pytest.approx(12.0),)
     with pytest.raises(ValueError, match=r"needs two values of workers\.count and two replications"):
         break_even(full.loc[full["replication"] == 0], "a", "b", "sojourn_mean", "workers.count", WORKERS)
 
