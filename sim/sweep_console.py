@@ -60,11 +60,11 @@ def _report(
         yield Text()
         yield Text(measure, "bold")
         yield _table(sweep, measure)
-    ranked = [sweep.influence(measure) for measure in measures if measure in RUN_MEASURES]
-    if any(len(each) > 1 for each in ranked):
-        yield Text()
-        yield Text("What moves the answer: share of the variance over the grid (main effect)", "bold")
-        yield _influence(ranked)
+        ranked = sweep.influence(measure) if measure in RUN_MEASURES else None
+        if ranked is not None and len(ranked) > 1:
+            yield Text()
+            yield Text("What moves it: share of the variance over the grid (main effect)")
+            yield _influence(ranked)
     answers: list[TargetAnswer | BreakEven] = [*targets, *crossings]
     for answer in answers:
         yield Text()
@@ -88,15 +88,15 @@ def _table(sweep: Sweep, measure: str) -> Table:
     return table
 
 
-def _influence(ranked: Sequence[pd.DataFrame]) -> Table:
-    table = plain_table(("measure", "input", "from", "to", "share", "effect", "95 % interval"), left=4)
-    for row in (row for each in ranked for row in each.to_dict("records")):
+def _influence(ranked: pd.DataFrame) -> Table:
+    table = plain_table(("input", "from", "to", "share", "effect", "95 % interval"), left=3)
+    for row in ranked.to_dict("records"):
         ends = f"{amount(row['ci_low'], row['unit'])} to {amount(row['ci_high'], row['unit'])}"
         share = row["share"]
         shown = (
             "-" if share != share else "below 0.1 %" if share < SMALL_SHARE else f"{number(100 * share)} %"
         )
-        words = (row["measure"], row["input"], str(row["from"]), str(row["to"]))
+        words = (row["input"], str(row["from"]), str(row["to"]))
         table.add_row(*words, shown, amount(row["effect"], row["unit"]), ends)
     return table
 

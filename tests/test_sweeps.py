@@ -220,7 +220,7 @@ def test_the_command_prints_the_answers_and_the_places(out, swept):
     assert "4 points, 2 arms, 2 replications each, all with the same seed" in words
     assert "documented, workers.poll = 100ms: sojourn_mean < 60.0 min: workers.count = 2 meets it" in words
     assert "naive beats documented in sojourn_mean at workers.count" in words
-    assert "What moves the answer" in words
+    assert "What moves it: share of the variance" in words
     assert f"Files: {swept.directory}" in words
     drawn = {path.name for path in (swept.directory / "plots").iterdir()}
     assert drawn == {
