@@ -89,6 +89,7 @@ def test_curves_have_a_row_a_measure_a_column_a_combination_and_a_line_an_arm():
     assert "storm: measures along workers.count" in axes[0].figure.get_suptitle()
     assert "6 points of 3 replications" in axes[0].figure.get_suptitle()
     assert [text.get_text() for text in axes[0].figure.legends[0].get_texts()] == ["documented", "naive"]
+    assert axes[0].get_ylim() == axes[1].get_ylim() == (0, pytest.approx(1.06 * 645))
     assert clipped(axes[0].figure) == []
 
 

@@ -101,6 +101,7 @@ def sweep_curves(sweep: Sweepable, measures: Sequence[str], along: str | None = 
             curve = sweep.curve(measure)
             for ax, panel in zip(row, columns, strict=True):
                 _draw_curves(ax, _at(curve, panel.fixed), path, sweep)
+            row[0].set_ylim(*_limits(curve))
             row[0].set_ylabel(_named(measure, str(curve["unit"].iloc[0])).replace(" (", "\n("), fontsize=8)
         for ax, panel in zip(grid[0], columns, strict=True):
             ax.set_title(panel.words, fontsize=9, loc="left")
@@ -257,9 +258,6 @@ def _draw_curves(ax: Axes, curve: pd.DataFrame, path: str, sweep: Sweepable) -> 
             x, mean, color=colour, marker=marker, markersize=4.5, linestyle=dash, label=arm, clip_on=False
         )
     _value_axis(ax, values)
-    ends = curve[["mean", "ci_low", "ci_high"]].to_numpy(dtype=float)
-    if not (ends < 0).any():
-        ax.set_ylim(bottom=0)
     ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     ax.grid(axis="y", color=GRID, linewidth=0.6)
@@ -267,11 +265,20 @@ def _draw_curves(ax: Axes, curve: pd.DataFrame, path: str, sweep: Sweepable) -> 
     plain_frame(ax)
 
 
+def _limits(curve: pd.DataFrame) -> tuple[float, float]:
+    """Give the ends of an axis that holds zero and every interval of a measure."""
+    ends = curve[["mean", "ci_low", "ci_high"]].to_numpy(dtype=float)
+    known = ends[np.isfinite(ends)]
+    low, high = min(0.0, known.min(initial=0.0)), max(0.0, known.max(initial=0.0))
+    room = 0.06 * (high - low) or 1.0
+    return low - (room if low < 0 else 0), high + (room if high > 0 or low == 0 else 0)
+
+
 def _value_axis(ax: Axes, values: Sequence[Any]) -> None:
-    """Label the swept values themselves; logarithmic where they span more than a factor of 8."""
+    """Label the swept values themselves; logarithmic where they span a factor of 8."""
     scale = scale_of(values)
     at = scale.at if scale else tuple(float(place) for place in range(len(values)))
-    if scale and at[0] > 0 and at[-1] / at[0] > _LOG_FROM_RATIO:
+    if scale and at[0] > 0 and at[-1] / at[0] >= _LOG_FROM_RATIO:
         ax.set_xscale("log")
     elif not scale:
         ax.set_xlim(-0.5, len(values) - 0.5)
