@@ -102,7 +102,10 @@ def sweep_curves(sweep: Sweepable, measures: Sequence[str], along: str | None = 
             for ax, panel in zip(row, columns, strict=True):
                 _draw_curves(ax, _at(curve, panel.fixed), path, sweep)
             row[0].set_ylim(*_limits(curve))
-            row[0].set_ylabel(_named(measure, str(curve["unit"].iloc[0])).replace(" (", "\n("), fontsize=8)
+            row[0].set_ylabel(
+                _named(measure, str(curve["unit"].iloc[0])).replace(" of ", "\nof ").replace(" (", "\n("),
+                fontsize=8,
+            )
         for ax, panel in zip(grid[0], columns, strict=True):
             ax.set_title(panel.words, fontsize=9, loc="left")
         for ax in grid[-1]:
@@ -121,7 +124,8 @@ def sweep_heat_maps(sweep: Sweepable, measure: str) -> list[Axes]:
     Returns
     -------
     list of matplotlib.axes.Axes
-        None where fewer than two parameters vary, or with more than :data:`MOST_PANELS` panels.
+        None where fewer than two parameters vary, with more than :data:`MOST_PANELS` panels, or where no
+        point has a value.
     """
     varying = _varying(sweep)
     panels = _panels(sweep, varying[:2], with_arms=True)
@@ -129,6 +133,8 @@ def sweep_heat_maps(sweep: Sweepable, measure: str) -> list[Axes]:
         return []
     across, up = varying[:2]
     curve = sweep.curve(measure)
+    if curve["mean"].isna().all():
+        return []
     unit = str(curve["unit"].iloc[0])
     columns, rows = ordered(sweep.grid[across]), ordered(sweep.grid[up])
     abreast = min(len(panels), max(1, 10 // max(2, len(columns))))
@@ -143,7 +149,9 @@ def sweep_heat_maps(sweep: Sweepable, measure: str) -> list[Axes]:
                 continue
             _draw_heat(ax, _at(curve, panel.fixed), (across, columns), (up, rows), unit, limits)
             ax.set_title(panel.words, fontsize=9, loc="left")
-        figure.supxlabel(f"{across}; cells: {_named(measure, unit)}, below it its 95 % interval", fontsize=9)
+        lacking = "; -: no value" if curve["mean"].isna().any() else ""
+        cells = f"cells: {_named(measure, unit)}, below it its 95 % interval{lacking}"
+        figure.supxlabel(f"{across}\n{cells}", fontsize=9)
         figure.supylabel(up, fontsize=9)
     return list(figure.axes)
 
