@@ -10,18 +10,35 @@ import typer
 from sim.cli.options import JsonOption, ScenarioArgument, SetOption, progress, user_mistakes
 
 
+GridOption = Annotated[
+    list[str],
+    typer.Option(
+        "--grid",
+        metavar="PATH=VALUES",
+        help="A parameter and its values: a list (workers.count=8,16,32), a range with a step (8..64:8) "
+        "or with a factor (1s..16s*2). Amounts carry units as in a scenario. May be repeated: every "
+        "combination is run.",
+    ),
+]
+TargetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="'MEASURE < VALUE'",
+        help="Print the smallest value of the first numeric parameter that meets a bound with "
+        "confidence, such as 'sojourn_p99 < 2s', 'goodput_per_s > 100/s', 'rate of lease_conflict < "
+        "0.1/s' or 'recovery_p90 of lease_conflict < 1s'. May be repeated.",
+    ),
+]
+MeasureOption = Annotated[
+    list[str] | None,
+    typer.Option("--measure", help="What to print, draw, rank and compare arms by. May be repeated."),
+]
+
+
 def sweep(
     scenario: ScenarioArgument,
-    grid: Annotated[
-        list[str],
-        typer.Option(
-            "--grid",
-            metavar="PATH=VALUES",
-            help="A parameter and its values: a list (workers.count=8,16,32), a range with a step (8..64:8) "
-            "or with a factor (1s..16s*2). Amounts carry units as in a scenario. May be repeated: every "
-            "combination is run.",
-        ),
-    ],
+    grid: GridOption,
     policies: Annotated[
         str | None,
         typer.Option(metavar="A,B,...", help="Arms: retry policies of the scenario, or registered ones."),
@@ -32,20 +49,8 @@ def sweep(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes at a time; results do not depend on it.")] = 1,
     set_: SetOption = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--target",
-            metavar="'MEASURE < VALUE'",
-            help="Print the smallest value of the first numeric parameter that meets a bound with "
-            "confidence, such as 'sojourn_p99 < 2s', 'goodput_per_s > 100/s', 'rate of lease_conflict < "
-            "0.1/s' or 'recovery_p90 of lease_conflict < 1s'. May be repeated.",
-        ),
-    ] = None,
-    measure: Annotated[
-        list[str] | None,
-        typer.Option("--measure", help="What to print, draw, rank and compare arms by. May be repeated."),
-    ] = None,
+    target: TargetOption = None,
+    measure: MeasureOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
     as_json: JsonOption = False,
