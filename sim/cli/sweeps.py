@@ -9,7 +9,6 @@ import typer
 
 from sim.cli.options import JsonOption, ScenarioArgument, SetOption, progress, user_mistakes
 
-
 GridOption = Annotated[
     list[str],
     typer.Option(
