@@ -310,7 +310,7 @@ def begin_sweep(out: str | Path, name: str, sweep_id: str) -> Path:
     """
     partial = Path(out) / name / f"{sweep_id}.partial"
     _refuse_foreign(_place(partial))
-    with _explained(Path(out)):
+    with explained(Path(out)):
         (partial / POINTS).mkdir(parents=True, exist_ok=True)
     return partial
 
@@ -337,7 +337,7 @@ def assemble_sweep(
         When the files cannot be written; the studies stay.
     """
     place = _place(partial)
-    with _explained(partial):
+    with explained(partial):
         for folder in sorted({study.parent for study in studies}):
             for left in sorted(set(folder.iterdir()) - set(studies)):
                 shutil.rmtree(left)
@@ -359,7 +359,7 @@ def write_text(path: Path, text: str) -> None:
     if path.exists():
         raise ResultsError(f"{path} exists: it is not replaced. Move it away or name another file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with _explained(path):
+    with explained(path):
         temporary.write_text(text, "utf-8")
         temporary.replace(path)
 

@@ -225,7 +225,7 @@ class Study:
         before = self.document["runs"][: runs.index((arm, replication))]
         first = sum(run["rows"][table] for run in before)
         rows = self.document["runs"][len(before)]["rows"][table]
-        with _readable(self.directory):
+        with readable(self.directory):
             whole = pq.read_table(self.directory / f"{table}.parquet", memory_map=True)
             return frame(whole.slice(first, rows))
 

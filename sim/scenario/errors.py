@@ -53,7 +53,7 @@ _NOT_WRITTEN: Final = (SHORTHAND, "[key]")
 
 def mistakes(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
     """Say in plain words what pydantic found wrong with the data of a model."""
-    found = []
+    found: list[Mistake] = []
     for each in error.errors(include_url=False):
         path = tuple(step for step in each["loc"] if step not in _NOT_WRITTEN)
         if each["type"] == "extra_forbidden":

@@ -38,8 +38,8 @@ def test_the_schema_leads_to_every_corner():
     assert len(paths) > 400
     assert paths >= {
         "workers.count", "link.timeout", "quotas.some.rate", "faults.0.crash.at", "budgets.some.limit",
-        "workload.arrivals.closed.clients", "workload.flows.shape.random_dag.edges", "store.rules.lapsed_lease",
-        "workload.classes.some.suspends.timeout",
+        "workload.arrivals.closed.clients", "workload.flows.shape.random_dag.edges",
+        "store.rules.lapsed_lease", "workload.classes.some.suspends.timeout",
     }  # fmt: skip
 
 
