@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from sim.kernel import Kernel
+    from sim.ledger import ExecutionLedger
     from sim.link import Link
     from sim.record import Attempt, Intent, Op, Recorder, Unknown
     from sim.retry import Policy, PolicySpec
@@ -45,7 +46,7 @@ class World:
 
     Attributes
     ----------
-    kernel, link, recorder, workload, streams, scenario
+    kernel, link, recorder, ledger, workload, streams, scenario
         The parts of the run.
     policy : PolicySpec
         The retry policy of this arm.
@@ -66,6 +67,7 @@ class World:
         kernel: Kernel,
         link: Link,
         recorder: Recorder,
+        ledger: ExecutionLedger,
         workload: Workload,
         streams: Streams,
         scenario: Scenario,
@@ -74,6 +76,7 @@ class World:
         self.kernel = kernel
         self.link = link
         self.recorder = recorder
+        self.ledger = ledger
         self.workload = workload
         self.streams = streams
         self.scenario = scenario

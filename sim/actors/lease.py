@@ -69,13 +69,15 @@ class Lease:
         Whether the holder has ended it, or given it up.
     working : bool
         Whether the slot is at work under it.
+    working_since_us : int
+        Since when it is, or has last been.
     process : Process
         The slot's loop.
     """
 
     __slots__ = (
         "attempt_id", "attempt_index", "ended", "epoch", "execution", "lease_id", "process", "resumption",
-        "working",
+        "working", "working_since_us",
     )  # fmt: skip
 
     def __init__(self, execution: int, values: Any, process: Process) -> None:
@@ -88,6 +90,7 @@ class Lease:
         self.process = process
         self.ended = False
         self.working = False
+        self.working_since_us = 0
 
 
 class LeaseHolder(Linker):
@@ -134,9 +137,18 @@ class LeaseHolder(Linker):
         """Work for a while; False when the lease was lost and the worker stops for it."""
         process.sleep(work_us)
         lease.working = True
+        lease.working_since_us = self.now_us
         interrupted = yield
-        lease.working = False
+        self.stop_working(lease)
         return interrupted is not _LOST
+
+    def stop_working(self, lease: Lease) -> None:
+        """Take down the stretch of work that ends now, if there is one."""
+        if lease.working:
+            lease.working = False
+            self.world.ledger.worked(
+                lease.execution, lease.epoch, self.index, lease.working_since_us, self.now_us
+            )
 
     def _finish(self, lease: Lease, script: Script, process: Process) -> Story:
         """Complete, fail or put off the execution, and find out what became of it when that is refused."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sim.actors.base import Story, World
     from sim.kernel import Process
-    from sim.record import ExecutionLedger
+    from sim.ledger import ExecutionLedger
 
 _CREATE: Final = OP["create_execution"]
 

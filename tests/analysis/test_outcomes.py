@@ -11,7 +11,9 @@ from tests.analysis.build import MS, Builder, S
 
 def measure(build):
     frames = build.frames()
-    return outcomes(frames["intents"], frames["executions"], frames["attempts"], build.window_us)
+    return outcomes(
+        frames["intents"], frames["executions"], frames["attempts"], frames["series"], build.window_us
+    )
 
 
 def test_attempts_are_those_of_the_window():
