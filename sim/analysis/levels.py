@@ -196,7 +196,7 @@ def _rates(table: pd.DataFrame, exposure_us: pd.Series) -> pd.DataFrame:
     table = table.drop(columns="length_us")
     table["level"] = integral_us / exposure
     table["per_s"] = table["begun"].to_numpy(dtype=float) * US_PER_S / exposure
-    table["utilisation"] = integral_us / capacity_us
+    table["utilisation"] = integral_us / np.where(capacity_us > 0, capacity_us, np.nan)
     return table
 
 
