@@ -52,7 +52,7 @@ def estimate(case: Case, pairs: Sequence[models.Observation], table_size: int = 
     """Compare the replications of a case with theory.
 
     The interval is Student's, of the values ratio + (x - ratio y) / mean(y): the ratio estimator's
-    linearisation (Cochran, *Sampling Techniques*, section 6.4), one value a replication.
+    linearisation (Cochran, *Sampling Techniques*, chapter 6), one value a replication.
 
     Parameters
     ----------

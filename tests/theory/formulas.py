@@ -23,7 +23,7 @@ def erlang_b(servers: int, load: float) -> float:
 def erlang_c(servers: int, load: float) -> float:
     """Give the share of arrivals that have to wait in M/M/c, for a load of less than ``servers`` Erlang.
 
-    C = B / (1 - (a / c) (1 - B)) (Gross and Harris, *Fundamentals of Queueing Theory*, section 2.3).
+    C = B / (1 - (a / c) (1 - B)) (Gross and Harris, *Fundamentals of Queueing Theory*, chapter 2).
     """
     blocked = erlang_b(servers, load)
     return blocked / (1 - load / servers * (1 - blocked))
@@ -38,7 +38,7 @@ def mg1_wait(rate: float, work: float, cv2: float) -> float:
     """Give the mean wait in M/G/1 in order of arrival, without the service.
 
     Pollaczek and Khinchine: W = rho work (1 + cv2) / (2 (1 - rho)) with rho = rate work and cv2 the squared
-    coefficient of variation of the work (Gross and Harris, section 5.1).
+    coefficient of variation of the work (Gross and Harris, chapter 5).
     """
     utilisation = rate * work
     return utilisation * work * (1 + cv2) / (2 * (1 - utilisation))
@@ -53,7 +53,7 @@ def collision(claimers: int, cycle: float, window: float) -> float:
     back). Another collides when it looks within that window, that is when the second of the k phases,
     counted from the appearance, follows the first within it. The appearance and the k phases cut the cycle
     into k + 1 spacings, each of which is longer than w with probability (1 - w / cycle)^k (Pyke, "Spacings",
-    Journal of the Royal Statistical Society B 27, 1965, section 2.1). Hence 1 - (1 - w / cycle)^k.
+    Journal of the Royal Statistical Society B 27, 1965). Hence 1 - (1 - w / cycle)^k.
     """
     return 1 - (1 - window / cycle) ** claimers
 
