@@ -45,7 +45,7 @@ def test_deviations_are_as_large_as_chance_makes_them(lines):
 
 @pytest.mark.slow
 def test_the_whole_table_comes_out_again():
-    """The same bytes."""
+    """The same bytes; after a change that is meant to change runs: ``python -m tests.theory.table``."""
     assert text(estimates(jobs=2)) == FILE.read_text(encoding="utf-8")
 
 
