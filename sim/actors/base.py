@@ -92,12 +92,12 @@ class World:
             for name, each in scenario.workload.classes.items()
         }
 
-    def creation(self, execution: int, now_us: int) -> tuple[Any, ...]:
-        """Give the arguments with which an execution is created."""
+    def creation(self, execution: int, now_us: int, admission: int | None = None) -> tuple[Any, ...]:
+        """Give the arguments with which an execution is created, perhaps under a quota that admitted it."""
         spec = self.workload.class_spec(execution)
         deadline_at = None if spec.deadline is None else (now_us + spec.deadline) // US_PER_MS
         policy = self._policies[self.workload.class_name(execution)]
-        return (execution, spec.lane, spec.priority, None, None, policy, deadline_at)
+        return (execution, spec.lane, spec.priority, None, None, policy, deadline_at, admission)
 
 
 class Actor:
