@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sim.rng import Streams
+    from sim.scenario.flows import Flows
     from sim.scenario.workload import WorkClass
     from sim.scenario.workload import Workload as WorkloadSpec
 
@@ -225,6 +226,12 @@ class Workload:
             case Closed():
                 raise ValueError("closed arrivals have no instants of their own")
         return takewhile(lambda at_us: at_us < until_us, instants)
+
+    def flow_arrivals_us(self, flows: Flows) -> Iterator[int]:
+        """Give the instants at which flows begin, in order."""
+        if flows.rate is None:
+            return iter(sorted(flows.at))
+        return self.poisson_us(flows.rate, "workload/flow_arrivals")
 
     def poisson_us(self, rate_per_s: float, stream_name: str) -> Iterator[int]:
         """Give the instants of a Poisson process, in order, for ever."""
