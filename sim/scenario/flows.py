@@ -127,7 +127,7 @@ class Flows(Part):
     apply: bool = field(
         True,
         "Whether a builder applies each edge that it has staged to its child; an edge that is staged alone "
-        "makes nobody wait.",
+        "makes nobody wait, and there is nothing to resolve when its upstream ends.",
     )
     dispatch_delay: Distribution = field(
         "5ms", "Time from the end of a member until the edges that lead from it are resolved."
