@@ -306,7 +306,7 @@ class Normal(Part, Family):
     )
 
     def quantile(self, uniform: Floats) -> Floats:
-        """Q(u) = max(0, mean + sd z(u)); folded: |mean + sd z(u)|, which is no quantile but as distributed."""
+        """Q(u) = max(0, mean + sd z(u)); folded: |mean + sd z(u)|, no quantile but so distributed."""
         from scipy.special import ndtri  # costs 0.2 s, which reading a scenario need not pay
 
         if self.below_zero == "cut":

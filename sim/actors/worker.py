@@ -149,7 +149,7 @@ class Worker(LeaseHolder):
             renewer.kill()
         self.slots = []
         self.renewers = []
-        self.world.recorder.end_all(self.now_us, "abandoned", "crash", self.index)
+        self.lose_memory()
 
     def loop(self, slot: Slot, process: Process) -> Story:
         """Claim and work, for ever."""

@@ -113,7 +113,7 @@ class Phase(Part):
 
 
 class Phases(RootModel[Annotated[tuple[Phase, ...], Strict(False), Field(min_length=1)]], Choice):
-    """Independent arrivals at a rate that changes at given instants, such as a spike; after the last, none."""
+    """Independent arrivals at a rate that changes at given instants, as in a spike; after the last, none."""
 
     model_config = FROZEN
     key: ClassVar[str] = "phases"

@@ -196,7 +196,7 @@ def test_an_edge_that_is_staged_alone_makes_nobody_wait():
     """The child is leased while its parent works, and the end of the parent finds nothing to resolve."""
     built = "workload.flows={at: [0s], shape: {chain: 2}, apply: false, dispatch_delay: 1ms}"
     result = simulate(NO_ARRIVALS, built, "workers.count=2", "workload.classes.job={work: 5ms}")
-    ops = [op for op, in attempts(result, "op")]
+    ops = [op for (op,) in attempts(result, "op")]
     assert (ops.count("stage_dependency_edge"), ops.count("apply_dependency_to_child")) == (1, 0)
     (_, _, _, parent_ends_us, *_), (_, _, child_leased_us, _, outcome, _) = executions(result)
     assert child_leased_us < parent_ends_us

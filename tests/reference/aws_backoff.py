@@ -28,6 +28,8 @@ from sim.units import US_PER_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
     from sim.scenario import Scenario
 
 PUBLISHED_FILE: Final = Path(__file__).parents[1] / "data" / "reference" / "aws_backoff.csv"
@@ -99,30 +101,35 @@ def table(
     by_cell: dict[tuple[str, int], list[Trial]] = {cell: [] for cell in cells}
     for (arm, number, _), some in zip(batches, found, strict=True):
         by_cell[arm, number] += some
-    published = pd.read_csv(PUBLISHED_FILE, keep_default_na=False).replace({"policy": POLICIES}).set_index(["policy", "clients"])
-    rows = []
-    for (arm, number), some in by_cell.items():
-        row: dict[str, object] = {"policy": arm, "clients": number, "replications": len(some)}
-        values = np.array(some, dtype=float)
-        spread = values.std(axis=0, ddof=1) / np.sqrt(len(some)) if len(some) > 1 else np.full(2, np.nan)
-        for column, measure in enumerate(MEASURES):
-            mean, error = values[:, column].mean(), spread[column]
-            theirs, their_error = (
-                published.loc[(arm, number), [f"{measure}_mean", f"{measure}_se"]]
-                if (arm, number) in published.index
-                else (np.nan, np.nan)
-            )
-            both = np.hypot(error, their_error)
-            row |= {
-                f"{measure}_mean": mean,
-                f"{measure}_se": error,
-                f"published_{measure}_mean": theirs,
-                f"published_{measure}_se": their_error,
-                f"{measure}_z": (mean - theirs) / both if both > 0 else np.nan,
-            }
-        row |= {"calls_min": int(values[:, 0].min()), "calls_max": int(values[:, 0].max())}
-        rows.append(row)
-    return pd.DataFrame(rows)
+    told = published()
+    return pd.DataFrame([_row(*cell, np.array(some, float), told) for cell, some in by_cell.items()])
+
+
+def published() -> pd.DataFrame:
+    """Give the published numbers by policy and number of clients."""
+    # The policy "None" is no missing value.
+    told = pd.read_csv(PUBLISHED_FILE, keep_default_na=False)
+    return told.replace({"policy": POLICIES}).set_index(["policy", "clients"])
+
+
+def _row(arm: str, clients: int, values: NDArray[np.float64], told: pd.DataFrame) -> dict[str, object]:
+    """Summarise the trials of a cell, a row of ``values`` each, beside what is published."""
+    size = len(values)
+    row: dict[str, object] = {"policy": arm, "clients": clients, "replications": size}
+    errors = values.std(axis=0, ddof=1) / np.sqrt(size) if size > 1 else np.full(len(MEASURES), np.nan)
+    for measure, mean, error in zip(MEASURES, values.mean(axis=0), errors, strict=True):
+        theirs, their_error = np.nan, np.nan
+        if (arm, clients) in told.index:
+            theirs, their_error = told.loc[(arm, clients), [f"{measure}_mean", f"{measure}_se"]]
+        both = np.hypot(error, their_error)
+        row |= {
+            f"{measure}_mean": mean,
+            f"{measure}_se": error,
+            f"published_{measure}_mean": theirs,
+            f"published_{measure}_se": their_error,
+            f"{measure}_z": (mean - theirs) / both if both > 0 else np.nan,
+        }
+    return row | {"calls_min": int(values[:, 0].min()), "calls_max": int(values[:, 0].max())}
 
 
 def z_values(found: pd.DataFrame) -> pd.Series:
