@@ -118,7 +118,7 @@ class Actor:
         world.recorder.actors.append((self.name, self.kind))
         self.paused_until_us = 0
         self.client = Client(world.streams, self.name, world.scenario.link)
-        self._uniform = world.streams.uniform(f"{self.name}/retry")
+        self._retry_draws = world.streams.uniform(f"{self.name}/retry")
         # Every policy that this client has had, with the instant from which on it was in force.
         self._policies: list[tuple[int, Policy]] = []
         self._take_new_policy()
@@ -132,7 +132,7 @@ class Actor:
         """
         world = self.world
         self.policy: Policy = world.policy.build(
-            uniform=self._uniform, poll_us=world.scenario.workers.poll, fleet=world.fleet
+            uniform=self._retry_draws, poll_us=world.scenario.workers.poll, fleet=world.fleet
         )
         self._policies.append((self.now_us, self.policy))
         # Budgets, breakers and rate limiters watch every attempt; a policy without them costs nothing here.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 RESULTS: Final = Path("results/reference")
 LOADS_PER_S: Final = (7.0, 8.5, 9.3)
-REPLICATIONS: Final = 10
+REPLICATIONS: Final = 5
 SPIKE_S: Final = (60, 65)
 HOLD_S: Final = 30
 HEALTHY: Final = 0.95
