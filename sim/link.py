@@ -307,8 +307,9 @@ class Link:
         self._record(attempt, outcome)
         if outcome.kind is None and not outcome.ok and outcome is not UNKNOWN:
             raise ModelError(f"{owner.name}: {attempt.op.name}{attempt.arguments} was answered {outcome!r}")
-        if owner.watches and process.alive:
-            owner.observe(attempt, outcome)
+        if owner.watches:
+            # What a fleet shares outlives its processes: it sees the answer though nobody waits for it.
+            owner.observe(attempt, attempt.outcome)
         process.resume(outcome)
 
     def _slot_effect(

@@ -252,10 +252,14 @@ class Recorder:
             _GOAL[intent.goal], _RESOLUTION[resolution], _CAUSE[cause],
         )  # fmt: skip
 
-    def end_all(self, end_us: int, resolution: str, cause: str | None = None, actor: int = NONE) -> None:
-        """End every open intent, or every one of one actor."""
-        for intent in [i for i in self._open.values() if actor in (NONE, i.actor)]:
-            self.end(intent, end_us, resolution, cause)
+    def open_of(self, actor: int) -> list[Intent]:
+        """Give the intents of an actor that go on, in the order of their beginning."""
+        return [intent for intent in self._open.values() if intent.actor == actor]
+
+    def end_all(self, end_us: int, resolution: str) -> None:
+        """End every open intent."""
+        for intent in list(self._open.values()):
+            self.end(intent, end_us, resolution)
 
     def attempt(self, attempt: Attempt, outcome: Ok | Refused | Unknown) -> None:
         """Take down one attempt when its actor learns the outcome, and the contention if it was refused."""

@@ -98,10 +98,12 @@ def test_intents_stand_in_the_order_of_their_beginning(recorder):
     ]  # fmt: skip
 
 
-def test_all_intents_of_an_actor_end_with_it(recorder):
+def test_the_open_intents_of_an_actor_are_found_and_what_is_left_is_open_at_the_end(recorder):
     mine = [recorder.begin("acquire", actor=0, start_us=0), recorder.begin("hold", actor=0, start_us=5)]
     recorder.begin("acquire", actor=1, start_us=0)
-    recorder.end_all(10, "abandoned", "crash", actor=0)
+    assert recorder.open_of(0) == mine
+    for intent in mine:
+        recorder.end(intent, 10, "abandoned", "crash")
     recorder.end_all(99, "open")
     rows = recorder.intents().to_pylist()
     assert [(r["end_us"], r["resolution"], r["cause"]) for r in rows] == [

@@ -150,7 +150,7 @@ class Worker(LeaseHolder):
             renewer.kill()
         self.slots = []
         self.renewers = []
-        self.world.recorder.end_all(self.now_us, "abandoned", "crash", self.index)
+        self.lose_memory()
 
     def close(self) -> None:
         """Take down the work that is under way at the end of the run."""
