@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sim.checks.base import CheckFailed, seconds
 from sim.checks.executions import reason_of
-from sim.record import NONE
+from sim.ledger import ENDED
 from sim.store.state import LAPSED, LEASED, REVOKED, Eligibility, Phase
 from sim.units import US_PER_MS
 
@@ -167,11 +167,12 @@ def _dependencies_over(checks: Checks, store: Store, ex: Execution) -> str | Non
     dependencies = store.dependencies.get(ex.id)
     if dependencies is None or not dependencies.unresolved:
         return "is blocked by dependencies, and has none to wait for"
-    ended_us = checks.ledger.finished_us
+    recorded = checks.recorded()
     for edge in dependencies.unresolved:
         upstream = dependencies.edges[edge].upstream
-        if ended_us[upstream] != NONE and ended_us[upstream] < _drain_us(checks):
-            return f"waits for e-{upstream}, which ended at {seconds(ended_us[upstream])}"
+        stage, at_us = recorded[upstream]
+        if stage >= ENDED and at_us < _drain_us(checks):
+            return f"waits for e-{upstream}, which ended at {seconds(at_us)}"
     return None
 
 

@@ -11,6 +11,7 @@ from sim.checks.clock import NoPastEvents
 from sim.checks.executions import AccountedFor, RefusedUnchanged
 from sim.checks.leases import EpochsGrow, FencesHold, Leases, OneLiveLease
 from sim.checks.quotas import CapKept, RateKept, WatchedQuotas
+from sim.ledger import REFUSED
 from sim.link import OPS
 from sim.record import NONE
 from sim.store.footprints import PARAMETERS
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sim.kernel import Kernel
+    from sim.ledger import ExecutionLedger
     from sim.link import Server
-    from sim.record import ExecutionLedger, Intent, Recorder
+    from sim.record import Intent, Recorder
     from sim.scenario import Scenario
     from sim.store import Store
     from sim.store.outcome import Outcome
@@ -96,6 +98,13 @@ class Checks:
         for execution in list(store.finished):
             store.find(execution)
         return list(store.executions.values())
+
+    def recorded(self) -> dict[int, tuple[int, int]]:
+        """Give what the records say that each execution has become, and when."""
+        changes = self.ledger.changes()
+        changes = changes[changes["stage"] != REFUSED]
+        rows = (changes[name].tolist() for name in ("execution", "stage", "at_us"))
+        return {execution: (stage, at_us) for execution, stage, at_us in zip(*rows, strict=True)}
 
     def _watched(
         self, store: Store, op: str, parameters: tuple[str, ...], operation: Callable[..., Outcome]

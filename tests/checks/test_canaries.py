@@ -6,6 +6,7 @@ import pytest
 
 import sim.store.scheduling
 from sim.checks import CheckFailed
+from sim.ledger import stage_of
 from sim.record import Recorder
 from sim.run import run
 from sim.scenario import loads
@@ -150,11 +151,16 @@ def test_an_execution_that_no_index_leads_to_is_caught(monkeypatch):
     assert "promote_delayed" in error.records[-1]
 
 
+def _ended(words):
+    return words["public_state"] == "completed"
+
+
 def test_records_that_disagree_with_the_store_are_caught(monkeypatch):
-    monkeypatch.setitem(__import__("sim.link").link._ENDS, "completed", "failed")
+    failed = {"public_state": "failed"}
+    monkeypatch.setattr("sim.link.stage_of", lambda words: stage_of(failed if _ended(words) else words))
     error = failure(DELAYED)
     assert error.check == "accounted_for"
-    assert "the store says that it ended as success, the records failed" in error.message
+    assert "is completed in the store (stage 7), in the records stage 8" in error.message
 
 
 def test_a_refusal_that_changes_something_is_caught(monkeypatch):
