@@ -6,6 +6,7 @@ they are asked for. Needs no simulator: opening a study imports neither SimPy, S
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import math
@@ -83,6 +84,15 @@ class Study:
     def fingerprint(self) -> str:
         """SHA-256 over the records of all runs."""
         return str(self.document["fingerprint"])
+
+    @property
+    def statistics_fingerprint(self) -> str:
+        """SHA-256 over the small tables: with the same :attr:`fingerprint`, the statistics have changed."""
+        digest = hashlib.sha256()
+        with readable(self.directory):
+            for path in sorted(self.directory.glob("*.csv")):
+                digest.update(f"{path.name}\n".encode() + path.read_bytes())
+        return digest.hexdigest()
 
     @property
     def arms(self) -> list[str]:

@@ -49,6 +49,10 @@ class CheckFailed(Exception):  # noqa: N818 - the name says what happened
         self.message = message
         self.records = tuple(records)
 
+    def of_run(self, arm: str, replication: int) -> CheckFailed:
+        """Give it with the run that it happened in."""
+        return CheckFailed(self.check, f"{self.message} ({arm}, replication {replication})", self.records)
+
     def __str__(self) -> str:
         told = [f"    {record}" for record in self.records]
         return "\n".join([f"{self.message} [{self.check}]", *told])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 EXIT_MISTAKE, EXIT_CHECK_FAILED, EXIT_NOT_DETERMINISTIC, EXIT_INTERRUPTED = 2, 3, 4, 130
 
@@ -60,3 +61,18 @@ def user_mistakes() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+@contextmanager
+def failed_checks(again: Sequence[str]) -> Iterator[None]:
+    """Turn a check that failed into its message, the command that replays it, and exit code 3."""
+    from sim.checks import CheckFailed
+
+    try:
+        yield
+    except CheckFailed as error:
+        headline, *records = str(error).splitlines()
+        print(
+            f"CheckFailed: {headline}", f"    again: {shlex.join(again)}", *records, sep="\n", file=sys.stderr
+        )
+        raise typer.Exit(EXIT_CHECK_FAILED) from None

@@ -93,7 +93,7 @@ def fuzz(
             document = draw(seed, number)
             text = as_yaml(document)
             under_way.write_text(text, encoding="utf-8")
-            again = number % AGAIN_EVERY == 0
+            again = processes is not None and number % AGAIN_EVERY == 0
             repeated += again
             failure = _failure_of(text, processes if again else None)
             if failure is not None:

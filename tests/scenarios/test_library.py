@@ -4,7 +4,7 @@ import pytest
 
 from sim.run import run
 from sim.scenario import load, shipped
-from tests.scenarios.record import COMMAND, OVERRIDES, UNDER_WAY, recorded, short_run
+from tests.scenarios.record import COMMAND, OVERRIDES, STATISTICS, UNDER_WAY, recorded, short_run, statistics
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -15,6 +15,19 @@ def test_a_scenario_does_what_it_did(name):
     assert short_run(name).fingerprint == fingerprints[name], (
         f"the short run of {name} gives other records than the recorded ones. If the change of the model or "
         f"of the scenario is meant to do that, or after new versions in requirements.lock: {COMMAND}"
+    )
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_what_is_computed_of_a_scenario_is_what_it_was(name):
+    """The same tables from the same records, to the last byte."""
+    known = recorded(STATISTICS)
+    assert name in known, f"{name} has no recorded statistics; record them: {COMMAND}"
+    if short_run(name).fingerprint != recorded().get(name):
+        pytest.skip("its records have changed, so its statistics have to")
+    assert statistics(name) == known[name], (
+        f"the records of {name} are as recorded, and what is computed from them is not. If a statistic is "
+        f"meant to have changed, or after new versions in requirements.lock: {COMMAND}"
     )
 
 
@@ -46,7 +59,10 @@ def test_a_scenario_keeps_all_its_promises_at_full_length(name):
 
 
 def test_nothing_is_kept_of_scenarios_that_are_gone():
-    gone = sorted((recorded().keys() | OVERRIDES.keys() | UNDER_WAY.keys()) - shipped().keys())
+    gone = sorted(
+        (recorded().keys() | recorded(STATISTICS).keys() | OVERRIDES.keys() | UNDER_WAY.keys())
+        - shipped().keys()
+    )
     assert gone == [], f"neither shipped nor to be recorded any more; after mending OVERRIDES: {COMMAND}"
 
 
