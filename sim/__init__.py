@@ -3,6 +3,7 @@
 >>> import sim
 >>> study = sim.run("claim_storm", replications=3)      # doctest: +SKIP
 >>> study.frequency(), study.recovery()                 # doctest: +SKIP
+>>> sim.compare("claim_storm", policies=["documented", "naive"]).paired()  # doctest: +SKIP
 
 The public names are loaded when they are first used: who only reads results needs no simulator.
 """
@@ -13,12 +14,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sim.api import run
+    from sim.api import compare, run
     from sim.contention import ContentionKind
     from sim.results import Study, open  # noqa: A004 - sim.open is the public name
     from sim.scenario import load
 
 _HOMES = {
+    "compare": "sim.api",
     "run": "sim.api",
     "open": "sim.results",
     "Study": "sim.results",
@@ -26,7 +28,7 @@ _HOMES = {
     "ContentionKind": "sim.contention",
 }
 
-__all__ = ["ContentionKind", "Study", "load", "open", "run"]
+__all__ = ["ContentionKind", "Study", "compare", "load", "open", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -22,6 +22,7 @@ UNITS = {
     "abandoned": "", "open": "", "relayed": "", "arrived": "", "unfinished": "", "completed": "",
     "goodput_per_s": "1/s", "amplification": "attempts per achieved intent", "fairness": "1/n to 1",
     "sojourn_mean": "ms", "sojourn_p50": "ms", "sojourn_p90": "ms", "sojourn_p99": "ms",
+    "drain_s": "s",
 }  # fmt: skip
 """The measures of a run and their units; those without are counts."""
 
@@ -53,7 +54,8 @@ def outcomes(
         ended with success in it, wherever they began; ``goodput_per_s`` is that per second.
         ``amplification``: attempts of the intents begun in the window per one of them that recovered.
         ``fairness``: Jain's index of the completions of each worker. ``sojourn_*``: from creation to end,
-        of executions that were created in the window and ended. NaN where there is nothing to measure.
+        of executions that were created in the window and ended. ``drain_s``: :func:`drain_s`. NaN where there
+        is nothing to measure.
     """
     begun = intents.loc[intents["in_window"]]
     ends = begun["resolution"].value_counts()
@@ -75,7 +77,32 @@ def outcomes(
         "amplification": int(begun["attempts"].sum()) / recovered if recovered else np.nan,
         "fairness": jain(_completions_by_worker(intents)),
     }
-    return values | _sojourn_ms(arrived)
+    return values | _sojourn_ms(arrived) | {"drain_s": drain_s(executions, window_us[1])}
+
+
+def drain_s(executions: pd.DataFrame, arrivals_end_us: int) -> float:
+    """Give how long it takes to work off what has arrived: from the last creation to the last end.
+
+    Of the executions created before the arrivals end, warm-up included: what one retry policy leaves undone
+    at the last arrival, another has long behind it.
+
+    Parameters
+    ----------
+    executions
+        Records of one run with ``created_us, finished_us``.
+    arrivals_end_us
+        When the arrivals end.
+
+    Returns
+    -------
+    float
+        Seconds; NaN where nothing arrived, or where an execution had not ended when the run did (then it
+        is only known to take longer).
+    """
+    arrived = executions.loc[executions["created_us"] < arrivals_end_us]
+    if arrived.empty or arrived["finished_us"].isna().any():
+        return float("nan")
+    return float(arrived["finished_us"].max() - arrived["created_us"].max()) / US_PER_S
 
 
 def summarise(runs: pd.DataFrame, measures: Sequence[str] = tuple(UNITS)) -> pd.DataFrame:

@@ -98,3 +98,19 @@ def test_one_replication_has_a_mean_and_no_interval():
     table = summarise(run_table([{"arm": "a", "replication": 0} | measure(Builder())])).set_index("measure")
     assert table.loc["attempts", "interval"] == "none"
     assert pd.isna(table.loc["attempts", "ci_low"])
+
+
+def test_the_drain_takes_from_the_last_creation_to_the_last_end():
+    """Arrivals end at 10 s; what is created later by retries or flows does not count."""
+    build = Builder(window_us=(2 * S, 10 * S))
+    build.execution(1 * S, 14 * S)
+    build.execution(9 * S, 12 * S, "failed")
+    build.execution(10 * S, 20 * S)
+    assert measure(build)["drain_s"] == 5.0
+
+
+def test_what_never_ended_has_no_drain_time():
+    build = Builder()
+    build.execution(1 * S, 2 * S)
+    build.execution(1 * S)
+    assert math.isnan(measure(build)["drain_s"])
