@@ -7,7 +7,7 @@ DEV    := $(VENV)/.locked-dev
 JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test test-all lint format bench reference lock clean
+.PHONY: run test test-all lint format bench reference studies lock clean
 .DEFAULT_GOAL := run
 
 # The virtual environment is made anew only when a lock file changed: each stamp holds the checksum
@@ -53,6 +53,10 @@ reference: $(STAMP)  ## the pictures that the README shows
 	$(BIN)/contention-sim run claim_storm --jobs $(JOBS) --out $(VENV)/reference
 	for plot in frequency recovery; do cp $(VENV)/reference/claim_storm/*/plots/$$plot.png results/reference/claim_storm-$$plot.png; done
 	rm -r $(VENV)/reference
+
+studies: $(DEV)  ## coverage of the intervals, variance saved by common random numbers: half an hour
+	$(BIN)/python -m tests.studies.coverage
+	$(BIN)/python -m tests.studies.crn
 
 lock: $(BIN)/python  ## resolve the locks anew from the ranges in pyproject.toml
 	$(BIN)/python -m pip install --quiet pip-tools

@@ -231,7 +231,7 @@ class Study:
         if baseline is None and arm is None:
             if self.baseline is None:
                 raise ResultsError(f"{self.directory} has one arm: there is nothing to compare it with")
-            return self._csv("paired")
+            return self._csv("paired", words=["unit"])
         pair = [self._arm(name) for name in (baseline, arm)]
         columns = ["arm", "replication", "in_window", "kind"]
         counts = [frequencies.count_contentions(run) for run in self._runs_of("contentions", columns)]
@@ -251,7 +251,9 @@ class Study:
 
     def pareto(self) -> pd.DataFrame:
         """Give work beside time for each arm, with the columns of :func:`pareto`."""
-        return pareto(self._runs, self.arms)
+        if self.baseline is None:
+            return pareto(self._runs, self.arms)
+        return self._csv("pareto", words=["dominated_by", "shown"])
 
     def warmup_advice(self) -> pd.DataFrame:
         """Give the warm-up that MSER-5 advises for each arm, with the columns of :func:`advice`."""
@@ -363,14 +365,18 @@ class Study:
             raise ResultsError(f"{self.directory} has no arm {name!r}; it has {', '.join(self.arms)}")
         return name
 
-    def _csv(self, name: str) -> pd.DataFrame:
+    def _csv(self, name: str, words: Sequence[str] = ()) -> pd.DataFrame:
+        """Read a table; an empty cell is a missing value, but for the columns of words."""
         with _readable(self.directory):
-            return pd.read_csv(
+            table = pd.read_csv(
                 self.directory / f"{name}.csv",
                 dtype={"arm": str},
                 keep_default_na=False,  # an arm may be called "null"
                 na_values=[""],
             )
+        for column in words:
+            table[column] = ["" if pd.isna(cell) else str(cell) for cell in table[column]]
+        return table
 
     def _records(self, name: str, columns: Sequence[str] | None) -> pd.DataFrame:
         with _readable(self.directory):

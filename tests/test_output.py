@@ -19,7 +19,7 @@ CONFLICT = "lease_conflict"
 WINDOW_US = (0, 10 * S)
 KEPT = {
     "study.json", "frequency.csv", "recovery.csv", "outcomes.csv", "attempts.csv", "rivals.csv",
-    "contentions.parquet", "intents.parquet", "executions.parquet", "host.json",
+    "contentions.parquet", "intents.parquet", "executions.parquet", "host.json", "paired.csv", "pareto.csv",
 }  # fmt: skip
 
 

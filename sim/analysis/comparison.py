@@ -269,9 +269,9 @@ def _difference(a: NDArray[np.float64], b: NDArray[np.float64], events: int = RA
     if measured < a.size or a.size < 2:
         # A run without a value is one that did not get there: the others alone would flatter its arm.
         means = [float(each.mean()) if each.size else np.nan for each in (a, b)]
-        facts = dict(zip(("baseline_value", "arm_value"), means, strict=True))
+        values = {"baseline_value": means[0], "arm_value": means[1], "difference": means[1] - means[0]}
         finding = NOT_EVERYWHERE if measured < a.size else TOO_FEW_PAIRS
-        return facts | {"difference": means[1] - means[0], "pairs": measured, "finding": finding}
+        return values | {"pairs": measured, "finding": finding}
     paired, ratio = paired_difference(a, b), ratio_interval(a, b)
     facts: dict[str, Any] = {
         "baseline_value": float(a.mean()), "arm_value": float(b.mean()),

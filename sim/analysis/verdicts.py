@@ -116,7 +116,8 @@ def _after(row: dict[Any, Any]) -> str:
     p = row["p_holm"]
     if _missing(p):
         return ", the same in every replication"
-    return f" (p {'below 0.001' if p < 0.001 else format(p, '.2g')} after Holm over {row['tests']} tests)"
+    tests = "1 test" if row["tests"] == 1 else f"{row['tests']} tests"
+    return f" (p {'below 0.001' if p < 0.001 else format(p, '.2g')} after Holm over {tests})"
 
 
 def _missing(value: object) -> bool:
