@@ -112,8 +112,7 @@ def test_the_recorded_reduction_keeps_its_promise():
 @pytest.mark.slow
 def test_the_recorded_reduction_is_what_comes_out():
     table = pd.read_csv(crn.FILE).set_index("measure")
-    found = crn.study(draws=99).set_index("measure")
-    assert found.index.tolist() == table.index.tolist()
+    found = crn.study(draws=99).set_index("measure").loc[table.index]
     for name in ("pairs", "baseline_mean", "arm_mean", "ratio"):
         assert found[name].to_numpy(float) == pytest.approx(
             table[name].to_numpy(float), rel=1e-5, nan_ok=True
