@@ -14,21 +14,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sim.api import compare, run
+    from sim.api import compare, run, sweep
     from sim.contention import ContentionKind
-    from sim.results import Study, open  # noqa: A004 - sim.open is the public name
+    from sim.results import Study
     from sim.scenario import load
+    from sim.sweep_results import Sweep, open  # noqa: A004 - sim.open is the public name
 
 _HOMES = {
     "compare": "sim.api",
     "run": "sim.api",
-    "open": "sim.results",
+    "sweep": "sim.api",
+    "open": "sim.sweep_results",
     "Study": "sim.results",
+    "Sweep": "sim.sweep_results",
     "load": "sim.scenario",
     "ContentionKind": "sim.contention",
 }
 
-__all__ = ["ContentionKind", "Study", "compare", "load", "open", "run"]
+__all__ = ["ContentionKind", "Study", "Sweep", "compare", "load", "open", "run", "sweep"]
 
 
 def __getattr__(name: str) -> Any:

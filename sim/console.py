@@ -143,7 +143,7 @@ _RECOVERY: Final = (*ENDS, *QUANTILES)
 
 
 def _table(kinds: Sequence[dict[str, Any]], width: int, columns: Sequence[str]) -> Table:
-    table = _plain_table(("kind", *columns), left=1)
+    table = plain_table(("kind", *columns), left=1)
     for kind in kinds:
         name = ContentionKind(kind["kind"])
         label = name.value if width >= _NAMES_FROM_COLUMNS else name.facts.label
@@ -184,7 +184,7 @@ def _rivals(table: pd.DataFrame) -> Iterator[Text | Table]:
         return
     yield Text()
     total = int(table["count"].sum())
-    shown = _plain_table(("refused", "because of", "count", "share", "median race window"), left=2)
+    shown = plain_table(("refused", "because of", "count", "share", "median race window"), left=2)
     for row in pairs.head(_PAIRS_SHOWN).to_dict("records"):
         window = "too few" if math.isnan(row["p50"]) else duration(row["p50"])
         share = f"{row['count'] / total:.1%}"
@@ -242,7 +242,7 @@ def _effects(paired: pd.DataFrame, width: int) -> Iterator[Table | Text]:
         shown = arms[first : first + at_once]
         for families, name in (((MEASURES, FREQUENCY), ""), ((RECOVERY,), "median recovery")):
             mine = paired["arm"].isin(shown) & paired["family"].isin(families)
-            table = _plain_table((name, str(paired["baseline"].iloc[0]), *shown), left=1)
+            table = plain_table((name, str(paired["baseline"].iloc[0]), *shown), left=1)
             for _, rows in paired.loc[mine].groupby(["measure", "kind"], sort=False, dropna=False):
                 cells = rows.to_dict("records")
                 # Not the kinds that nobody met, or that were met too rarely in every arm.
@@ -283,7 +283,7 @@ def _effect(row: dict[Any, Any]) -> str | Text:
 
 def _pareto(study: Study) -> Iterator[Text | Table]:
     """Set the work of each arm beside the time that it takes, and tell which arms beat which in both."""
-    table = _plain_table(("", "completed", *_AXES.values()), left=1)
+    table = plain_table(("", "completed", *_AXES.values()), left=1)
     pareto = study.pareto()
     for arm, rows in pareto.groupby("arm", sort=False):
         means = dict(zip(rows["work"], rows["work_mean"], strict=True))
@@ -328,7 +328,7 @@ def _warmup(study: Study) -> Iterator[Text]:
         )
 
 
-def _plain_table(columns: Sequence[str], left: int) -> Table:
+def plain_table(columns: Sequence[str], left: int) -> Table:
     """Make a table with a line below its head; the first so many columns are words, the others numbers."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0), collapse_padding=True, show_edge=False, pad_edge=False)
     for place, column in enumerate(columns):

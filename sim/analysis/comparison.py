@@ -47,7 +47,7 @@ from sim.analysis.statistics import (
     paired_difference,
     ratio_interval,
     t_interval,
-    t_quantile,
+    t_quantiles,
     t_tail,
 )
 from sim.units import US_PER_MS
@@ -307,7 +307,7 @@ def _ratio(
     logs = np.log(draws_b) - np.log(draws_a)
     point = float(np.log(second / first))
     error = float(logs.std()) * (pairs / (pairs - 1)) ** 0.5
-    half = t_quantile(LEVEL, pairs - 1) * error
+    half = float(t_quantiles(LEVEL, pairs - 1)) * error
     varies = min(draws_a.std(), draws_b.std()) > 0
     return percent | {
         "percent_low": 100 * (float(np.exp(point - half)) - 1),

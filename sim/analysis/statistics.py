@@ -93,7 +93,7 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     mean = float(sample.mean())
     if sample.size == 1:
         return Interval(mean, np.nan, np.nan, "none")
-    half = t_quantile(level, sample.size - 1) * float(sample.std(ddof=1)) / sample.size**0.5
+    half = float(t_quantiles(level, sample.size - 1)) * float(sample.std(ddof=1)) / sample.size**0.5
     return Interval(mean, mean - half, mean + half, "t")
 
 
@@ -217,7 +217,7 @@ def ratio_interval(first: ArrayLike, second: ArrayLike, level: float = LEVEL) ->
     point = float(b.mean() / a.mean())
     if a.size < 2:
         return Interval(point, np.nan, np.nan, "none")
-    spread = t_quantile(level, a.size - 1) ** 2 / a.size * np.cov(a, b)
+    spread = float(t_quantiles(level, a.size - 1)) ** 2 / a.size * np.cov(a, b)
     square, mixed, rest = np.array([a.mean() ** 2, a.mean() * b.mean(), b.mean() ** 2]) - np.array(
         [spread[0, 0], spread[0, 1], spread[1, 1]]
     )
@@ -225,13 +225,6 @@ def ratio_interval(first: ArrayLike, second: ArrayLike, level: float = LEVEL) ->
         return Interval(point, np.nan, np.nan, "none")
     half = max(0.0, float(mixed**2 - square * rest)) ** 0.5 / square
     return Interval(point, float(mixed / square - half), float(mixed / square + half), "fieller")
-
-
-def t_quantile(level: float, degrees: int) -> float:
-    """Give how many standard errors a two-sided interval of Student's t reaches."""
-    from scipy.stats import t  # takes a second to import: only where an interval is computed
-
-    return float(t.ppf((1 + level) / 2, degrees))
 
 
 def t_tail(distance: float, degrees: int) -> float:
@@ -301,6 +294,13 @@ def jain(values: ArrayLike) -> float:
 def _finite(values: ArrayLike) -> NDArray[np.float64]:
     sample: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
     return sample[~np.isnan(sample)]
+
+
+def t_quantiles(level: float, degrees: ArrayLike) -> NDArray[np.float64]:
+    """Give Student's two-sided quantile for each number of degrees of freedom; NaN below 1."""
+    from scipy.stats import t  # takes a second to import: only where an interval is computed
+
+    return np.asarray(t.ppf((1 + level) / 2, np.asarray(degrees, dtype=float)), dtype=np.float64)
 
 
 def _paired_p_value(differences: NDArray[np.float64]) -> float:
