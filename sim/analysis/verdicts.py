@@ -28,7 +28,7 @@ _PHRASES: Final = {
     "fairness": ("spreads work over workers {} more evenly", "spreads work over workers {} less evenly"),
 }  # fmt: skip
 
-_QUANTILEWORDS: Final = {"recovery_p50": "median", "recovery_p90": "p90", "recovery_p99": "p99"}
+_QUANTILE_WORDS: Final = {"recovery_p50": "median", "recovery_p90": "p90", "recovery_p99": "p99"}
 
 
 def verdicts(paired: pd.DataFrame) -> list[dict[str, Any]]:
@@ -49,7 +49,8 @@ def verdicts(paired: pd.DataFrame) -> list[dict[str, Any]]:
     rows = [row for row in paired.to_dict("records") if row["finding"] in WORDS]
     names = ("arm", "baseline", "family", "measure", "kind", "finding")
     return [
-        {name: None if _missing(row[name]) else row[name] for name in names} | {"text": _text(row)}
+        {name: None if _missing(row[name]) else row[name] for name in names}
+        | {"text": WORDS[row["finding"]](row)}
         for row in rows
         if not all(_missing(value) or value == 0 for value in (row["baseline_value"], row["arm_value"]))
     ]
@@ -58,12 +59,8 @@ def verdicts(paired: pd.DataFrame) -> list[dict[str, Any]]:
 def subject(row: Mapping[Any, Any]) -> str:
     """Name what a row of a comparison, or a verdict, is about."""
     if row["family"] in (RECOVERY, TAILS):
-        return f"recovery of {row['kind']} ({_QUANTILEWORDS[row['measure']]})"
+        return f"recovery of {row['kind']} ({_QUANTILE_WORDS[row['measure']]})"
     return str(row["kind"] if row["family"] == FREQUENCY else row["measure"])
-
-
-def _text(row: dict[Any, Any]) -> str:
-    return WORDS[row["finding"]](row)
 
 
 def _different(row: dict[Any, Any]) -> str:
