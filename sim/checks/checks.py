@@ -14,6 +14,7 @@ from sim.checks.quotas import CapKept, RateKept, WatchedQuotas
 from sim.ledger import REFUSED
 from sim.link import OPS
 from sim.record import NONE
+from sim.rng import NEVER
 from sim.store.footprints import PARAMETERS
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Checks:
 
     def recorded(self) -> dict[int, tuple[int, int]]:
         """Give what the records say that each execution has become, and when."""
-        changes = self.ledger.changes()
+        changes = self.ledger.changes(NEVER)  # the store is ahead, by what has its turn after the end
         changes = changes[changes["stage"] != REFUSED]
         rows = (changes[name].tolist() for name in ("execution", "stage", "at_us"))
         return {execution: (stage, at_us) for execution, stage, at_us in zip(*rows, strict=True)}

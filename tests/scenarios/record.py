@@ -2,7 +2,7 @@
 
 ``python -m tests.scenarios.record`` writes the fingerprints anew. Do so after a change that is meant to
 change what happens in a run, or when a scenario is added, and look at the difference: a scenario that
-changed though it should not have is a regression. Each scenario has two: one over the records, and one over the
+changed though it should not have is a regression. Each scenario has two: one over the records, one over the
 statistics that are computed from them. Where the second alone has changed, a statistic has, and no run.
 """
 
