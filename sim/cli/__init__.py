@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 # Everything heavier than typer is imported by the command that needs it: --help answers at once.
-from sim.cli import scenarios, studies, trust
+from sim.cli import scenarios, stories, studies, trust
 
 app = typer.Typer(
     name="contention-sim",
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 app.command()(studies.run)
+app.command()(stories.explain)
 app.command()(trust.conform)
 app.command()(scenarios.init)
 app.command()(scenarios.validate)

@@ -33,7 +33,7 @@ def made(arm, replication):
     for number in range(5):
         build.contention(EXPIRED, 3 * S, build.intent(3 * S, 4 * S + number, "abandoned"))
     build.contention(EMPTY, S // 2, op="read_eligible", actor_kind="scheduler", actor="scheduler/0")
-    build.contention(EMPTY, 9 * S, op="read_eligible", actor_kind="scheduler", actor="scheduler/0")
+    build.contention(EMPTY, 10 * S, op="read_eligible", actor_kind="scheduler", actor="scheduler/0")
     build.intent(5 * S, 5 * S + MS, goal="finish", execution=7)
     build.execution(0, 5 * S)
     return build.run()
