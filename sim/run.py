@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sim.faults import FaultWindow
-    from sim.link import Server
+    from sim.link import Observer, Server
     from sim.retry import PolicySpec
     from sim.scenario import Scenario
     from sim.transactions import TransactionServer
@@ -74,6 +74,7 @@ def run(
     replication: int = 0,
     *,
     keep_attempts: bool = False,
+    observer: Observer | None = None,
 ) -> RunResult:
     """Simulate one replication.
 
@@ -89,6 +90,8 @@ def run(
         Which one; together with the scenario's seed it determines every random draw.
     keep_attempts
         Give every attempt as a row besides.
+    observer
+        Sees every attempt at the store and at its caller; the records are the same.
 
     Returns
     -------
@@ -107,6 +110,8 @@ def run(
     spec = scenario.store
     servers = servers_of(spec, kernel, streams)
     link = Link(kernel, servers, recorder, ledger, scenario.link)
+    if observer is not None:
+        link.observe(observer)
     workload = Workload(scenario.workload, streams, spec.partitions)
     world = World(kernel, link, recorder, workload, streams, scenario, policy)
 

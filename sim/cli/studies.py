@@ -34,6 +34,15 @@ def run(
         bool, typer.Option("--check", help="Exit with 3 when an expectation of the scenario fails.")
     ] = False,
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Write trace.json.gz, a timeline for https://ui.perfetto.dev.")
+    ] = False,
+    trace_window: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B", help="With --trace: from when to when, e.g. 20s,25s; by default the first 10 s."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a scenario: how often each kind of contention occurs, and how long recovery takes.
@@ -44,6 +53,10 @@ def run(
     with user_mistakes():
         from sim import api
 
+        if trace or trace_window is not None:
+            from sim.trace import parse_window, write_trace
+
+            asked_us = None if trace_window is None else parse_window(trace_window)
         with progress(quiet=as_json) as on_progress:
             study = api.run(
                 scenario,
@@ -56,6 +69,8 @@ def run(
                 on_progress=on_progress,
             )
         drawn = _draw(study) if plots else []
+        if trace or trace_window is not None:
+            print(write_trace(study, asked_us).words, file=sys.stderr)
         if as_json:
             print(json.dumps(study.as_dict(), indent=2, allow_nan=False))
         else:

@@ -60,8 +60,8 @@ def test_a_story_has_times_from_the_first_refusal_rival_and_policy(study):
         "  -10.0 ms  worker/3 begins: it wants a lease on any execution",
         "       0 s  worker/3: claim_execution of execution 7, sent 2.00 ms ago, is",
         "              refused: lease_conflict",
-        "              in between: worker/5 did claim_execution, 1.50 ms before this",
-        "                was carried out",
+        "              in between: worker/5 did claim_execution, 1.50 ms before it took",
+        "                effect",
         "              policy (documented routing): other execution after 40.0 ms, by",
         "                full_jitter (base 50ms, cap 5s)",
     ]
@@ -134,8 +134,8 @@ def test_the_middle_of_a_long_story_is_summed_up_unless_all_is_asked_for(tmp_pat
 def test_the_life_of_an_execution_is_told_from_its_creation(study):
     lines = explain_execution(study, 7, "documented")
     assert " ".join(lines[:2]) == (
-        "Execution 7 (short; documented, replication 0) was created at 0.000000 s of the run, leased once, and "
-        "ended after 5.00 s: success."
+        "Execution 7 (short; documented, replication 0) was created at 0.000000 s of the run, leased once, "
+        "and ended after 5.00 s: success."
     )
     assert "   +1.01 s  worker/3: claim_execution of execution 7, sent 2.00 ms ago, is" in lines
 
