@@ -19,7 +19,7 @@ ARMS = ("documented", "constant", "none")
 KIND = "lease_conflict"
 COMPARED = ("frequency", "histogram", "recovery_curve", "recovery_curves", "timeline", "rivals", "heatmap")
 """What also says something of several arms."""
-STORM_KIND = "rate_limit_exceeded"
+STORM_KIND = "claim_grant_expired"
 
 
 def file_names():

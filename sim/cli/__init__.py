@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 app.command()(studies.run)
+app.command()(stories.report)
 app.command()(stories.explain)
 app.command()(trust.conform)
 app.command()(scenarios.init)

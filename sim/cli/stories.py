@@ -10,6 +10,15 @@ from sim.cli.options import user_mistakes
 StudyArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study.")]
 
 
+def report(directory: StudyArgument) -> None:
+    """Write report.html, one page of a study that needs no other file, and draw its pictures anew."""
+    with user_mistakes():
+        from sim import results
+        from sim.report import write_report
+
+        print(f"report: {write_report(results.open(directory))}")
+
+
 def explain(
     directory: StudyArgument,
     kind: Annotated[

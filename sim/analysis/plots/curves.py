@@ -85,7 +85,7 @@ def recovery_curves(study: Drawable, kinds: Sequence[str] | None = None) -> list
     study
         What to draw.
     kinds
-        Which kinds; by default all that were met. Those without a curve are left out.
+        Which kinds; by default all that were met. Those that nothing recovered from are named below instead.
 
     Returns
     -------
@@ -99,7 +99,9 @@ def recovery_curves(study: Drawable, kinds: Sequence[str] | None = None) -> list
 def curves_figure(study: Drawable, kinds: Sequence[str] | None) -> Figure:
     """Draw small multiples, a panel a kind that has a curve."""
     curves, recovery = study.recovery_curves(kinds), study.recovery()
-    shown = list(dict.fromkeys(kind for kind in (kinds or study.kinds) if kind in set(curves["kind"])))
+    wanted = list(dict.fromkeys(kinds or study.kinds))
+    rising = set(curves.loc[curves["recovered"] > 0, "kind"])
+    shown = [kind for kind in wanted if kind in rising]
     rows = math.ceil(len(shown) / COLUMNS)
     figure = make_figure(study, _CURVES_TITLE, 1.7 + 2.1 * rows)
     for place, kind in enumerate(shown):
@@ -109,6 +111,8 @@ def curves_figure(study: Drawable, kinds: Sequence[str] | None) -> Figure:
     words = [_X_AXIS, _legend_words(study)] if shown else ["nothing to recover from was met"]
     if shown:
         figure.supylabel(_Y_AXIS, fontsize=9)
+        flat = [kind for kind in wanted if kind not in rising]
+        words += [f"not drawn, as nothing recovered: {', '.join(flat)}"] if flat else []
     figure.supxlabel("\n".join(words), fontsize=9)
     _arm_dashes(figure, study.arms)
     return figure

@@ -43,6 +43,7 @@ def heatmap(study: Drawable, by: str = "op", ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
     """
     table = study.frequency(["kind", by])
+    table = table.loc[table["count"] > 0]
     totals = table.groupby(by)["count"].sum().sort_index().sort_values(ascending=False, kind="stable")
     seen = set(zip(table["arm"], table[by], strict=True))
     rows = [(arm, str(name)) for arm in study.arms for name in totals.index if (arm, name) in seen]
