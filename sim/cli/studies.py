@@ -79,6 +79,8 @@ def run(
             console.print_study(study)
             for picture in drawn:
                 print(f"picture: {picture}")
+            if drawn:
+                print(f"report: {study.directory / 'report.html'}")
         unmet = [e for e in study.document["expectations"] if not e["met"]]
         for e in unmet:
             print(
@@ -91,5 +93,8 @@ def run(
 
 def _draw(study: Any) -> list[Path]:
     from sim.analysis.plots import save_plots
+    from sim.report import write_report
 
-    return list(save_plots(study, study.directory / "plots"))
+    drawn = list(save_plots(study, study.directory / "plots"))
+    write_report(study, drawn)
+    return drawn

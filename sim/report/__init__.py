@@ -82,15 +82,22 @@ def write_report(study: Study, pictures: Sequence[Path] | None = None) -> Path:
 def page(study: Study, pictures: Sequence[Path]) -> str:
     """Give the page of a study as HTML."""
     document = study.as_dict()
+    drawn = {path.stem: _picture(path, document) for path in pictures}
+
+    def shown(*names: str) -> list[str]:
+        return [drawn[name] for name in names if name in drawn]
+
     sections = {
         "question": ("The question", _question(study)),
         "verdicts": ("What came out", _verdicts(document)),
-        "frequency": ("How often", _frequency(document)),
-        "recovery": ("How long recovery takes", _recovery(document)),
-        "rivals": ("Who was in whose way", _rivals(study)),
+        "frequency": ("How often", [*_frequency(document), *shown("frequency", "kind_by_op")]),
+        "recovery": (
+            "How long recovery takes",
+            [*_recovery(document), *shown("recovery", "recovery_curves")],
+        ),
+        "rivals": ("Who was in whose way", [*_rivals(study), *shown("rivals", "race_windows")]),
+        "time": ("When, and under which faults", [*shown("timeline"), *_faults(study)]),
         "measures": ("What the runs achieved", _measures(study)),
-        "pictures": ("Pictures", [_picture(path, document) for path in pictures]),
-        "faults": ("Fault windows", _faults(study)),
         "checked": ("What was checked", _checked(study)),
         "again": ("How to do it again", _again(study)),
     }
@@ -281,7 +288,7 @@ def _faults(study: Study) -> list[str]:
     runs = study.faults or []
     windows = [(run["arm"], run["replication"], window) for run in runs for window in run["windows"]]
     if not windows:
-        return ["<p>None were planned.</p>"]
+        return ["<p>No faults were planned.</p>"]
     lengths: dict[tuple[str, str], list[int]] = defaultdict(list)
     for arm, _, window in windows:
         lengths[arm, window["fault"]].append(window["to_us"] - window["from_us"])
@@ -364,7 +371,7 @@ def _number(value: float | None) -> Cell:
 
 
 def _share(value: float | None) -> Cell:
-    return Cell("-") if value is None else Cell(f"{value:.1%}", value)
+    return Cell("-") if value is None else Cell(f"{number(100 * value)} %", value)
 
 
 def _time(ms: float) -> Cell:

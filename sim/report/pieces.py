@@ -88,7 +88,8 @@ def picture(path: Path, alt: str, caption: str) -> str:
     """Write a picture with its bytes inside, a description and a caption."""
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     return (
-        f'<figure>\n<img src="data:image/png;base64,{data}" alt="{escape(alt, quote=True)}">\n'
+        f'<figure>\n<div class="scroll"><img src="data:image/png;base64,{data}" '
+        f'alt="{escape(alt, quote=True)}"></div>\n'
         f"<figcaption>{escape(caption)}</figcaption>\n</figure>"
     )
 

@@ -16,7 +16,7 @@ from sim.analysis.recovery import (
     recovery_intervals,
 )
 from sim.rng import Streams
-from tests.analysis.build import MS, Builder, S
+from tests.analysis.build import MS, Builder, S, write_study
 
 CONFLICT, EXPIRED = "lease_conflict", "claim_grant_expired"
 
@@ -246,3 +246,11 @@ def test_open_intents_of_a_drawn_replication_count_as_often_as_it_is_drawn():
     once = _weighted_quantiles(at_us, recovered, np.ones(21, int), [0.5, 0.9])
     thrice = _weighted_quantiles(at_us, recovered, np.full(21, 3), [0.5, 0.9])
     assert once == thrice == [23 * MS, math.inf]
+
+
+def test_a_replication_without_contention_does_not_stop_a_study(tmp_path):
+    """Its episodes have no rows, hence no types of their own."""
+    build = Builder()
+    build.contention("lease_conflict", S, build.intent(S, S + MS))
+    study = write_study(tmp_path, [build.run(), Builder(replication=1).run()])
+    assert study.episodes()["latency_us"].tolist() == [MS]
