@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sim.scenario import find, load
+from sim.scenario.grid import load_points, make_axis, parse_axis
 from sim.study import arm_of, run_study
+from sim.sweeps import run_sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+    from typing import Any
 
     from sim.results import Study
     from sim.study import Progress
+    from sim.sweep_results import Sweep
 
 
 def run(
@@ -57,10 +62,7 @@ def run(
     sim.output.ResultsError
         When results cannot be written.
     """
-    changed = list(overrides)
-    changed += [f"seed={seed}"] if seed is not None else []
-    changed += [f"replications={replications}"] if replications is not None else []
-    loaded = load(scenario, changed)
+    loaded = load(scenario, _changes(overrides, seed, replications))
     return run_study(
         loaded,
         [arm_of(loaded, policy)],
@@ -69,3 +71,77 @@ def run(
         jobs=jobs,
         on_progress=on_progress,
     )
+
+
+def sweep(
+    scenario: str | Path,
+    grid: Mapping[str, Sequence[Any] | str] | Sequence[str],
+    *,
+    policies: Sequence[str] = (),
+    replications: int | None = None,
+    seed: int | None = None,
+    overrides: Iterable[str] = (),
+    jobs: int = 1,
+    out: str | Path = "results",
+    on_progress: Progress | None = None,
+) -> Sweep:
+    """Run a scenario at every combination of some of its values, under each policy.
+
+    All points have the same seed: a replication is the same workload everywhere.
+
+    Parameters
+    ----------
+    scenario
+        A YAML file, or the name of a scenario that ships with the package.
+    grid
+        Values by path: ``{"workers.count": [8, 16, 32], "workers.lease_ttl": "1s..16s*2"}``; text is read as
+        ``--grid`` reads it (:mod:`sim.scenario.grid`). Or the texts of ``--grid`` themselves.
+    policies
+        The arms: policies of the scenario or registered ones; none for the scenario's own policy alone.
+    replications, seed
+        Instead of the scenario's.
+    overrides
+        ``PATH=VALUE`` each, as ``--set`` takes them, before the grid.
+    jobs
+        Processes at a time; results do not depend on it.
+    out
+        Where results go: ``out/<scenario>/<sweep-id>``. A sweep that is there already is not run again.
+    on_progress
+        Called with (replications done, replications in all).
+
+    Returns
+    -------
+    Sweep
+        As :func:`sim.open` gives it.
+
+    Raises
+    ------
+    sim.scenario.ScenarioError, sim.retry.PolicyError
+        When the scenario, the grid or a policy has a mistake.
+    sim.output.ResultsError
+        When results cannot be written.
+    """
+    axes = (
+        [
+            parse_axis(f"{path}={values}") if isinstance(values, str) else make_axis(path, values)
+            for path, values in grid.items()
+        ]
+        if isinstance(grid, Mapping)
+        else [parse_axis(text) for text in grid]
+    )
+    return run_sweep(
+        load_points(scenario, axes, _changes(overrides, seed, replications)),
+        axes,
+        policies,
+        name=find(scenario).stem,
+        out=out,
+        jobs=jobs,
+        on_progress=on_progress,
+    )
+
+
+def _changes(overrides: Iterable[str], seed: int | None, replications: int | None) -> list[str]:
+    changed = list(overrides)
+    changed += [f"seed={seed}"] if seed is not None else []
+    changed += [f"replications={replications}"] if replications is not None else []
+    return changed

@@ -92,7 +92,7 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     mean = float(sample.mean())
     if sample.size == 1:
         return Interval(mean, np.nan, np.nan, "none")
-    half = _t_quantile(level, sample.size - 1) * float(sample.std(ddof=1)) / sample.size**0.5
+    half = float(t_quantiles(level, sample.size - 1)) * float(sample.std(ddof=1)) / sample.size**0.5
     return Interval(mean, mean - half, mean + half, "t")
 
 
@@ -252,10 +252,11 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
     return sample[~np.isnan(sample)]
 
 
-def _t_quantile(level: float, degrees: int) -> float:
+def t_quantiles(level: float, degrees: ArrayLike) -> NDArray[np.float64]:
+    """Give Student's two-sided quantile for each number of degrees of freedom; NaN below 1."""
     from scipy.stats import t  # takes a second to import: only where an interval is computed
 
-    return float(t.ppf((1 + level) / 2, degrees))
+    return np.asarray(t.ppf((1 + level) / 2, np.asarray(degrees, dtype=float)), dtype=np.float64)
 
 
 def _paired_p_value(differences: NDArray[np.float64]) -> float:

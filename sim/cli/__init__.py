@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 # Everything heavier than typer is imported by the command that needs it: --help answers at once.
-from sim.cli import scenarios, stories, studies, trust
+from sim.cli import fitting, scenarios, stories, studies, sweeps, trust
 
 app = typer.Typer(
     name="contention-sim",
@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 
 app.command()(studies.run)
+app.command()(sweeps.sweep)
+app.command()(fitting.fit)
 app.command()(stories.report)
 app.command()(stories.explain)
 app.command()(trust.conform)

@@ -46,6 +46,7 @@ def progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 @contextmanager
 def user_mistakes() -> Iterator[None]:
     """Turn a mistake of the user's into one message and exit code 2, an interruption into 130."""
+    from sim.analysis.fitting import LogError
     from sim.conformance import RecordingError
     from sim.output import ResultsError
     from sim.retry import PolicyError
@@ -53,7 +54,7 @@ def user_mistakes() -> Iterator[None]:
 
     try:
         yield
-    except (ScenarioError, PolicyError, ResultsError, RecordingError) as error:
+    except (ScenarioError, PolicyError, ResultsError, RecordingError, LogError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(EXIT_MISTAKE) from None
     except KeyboardInterrupt:
