@@ -16,6 +16,7 @@ from tests.analysis.test_plots import clipped, texts
 
 CONFLICT, EMPTY, EXPIRED = "lease_conflict", "no_eligible_execution", "claim_grant_expired"
 ARMS = ("documented", "naive")
+OF_A_STUDY = [name for name in plot.__all__ if not name.startswith("sweep_")]
 CRASH = {"fault": "crash", "target": "worker/0", "from_us": 2 * S, "to_us": 4 * S}
 
 
@@ -65,7 +66,7 @@ def drawn(name, study):
 # --- all of them ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", plot.__all__)
+@pytest.mark.parametrize("name", OF_A_STUDY)
 def test_every_picture_names_the_scenario_and_clips_no_word(study, name):
     axes = drawn(name, study)
     assert axes
@@ -76,7 +77,7 @@ def test_every_picture_names_the_scenario_and_clips_no_word(study, name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in plot.__all__ if "ax" in inspect.signature(getattr(plot, name)).parameters]
+    "name", [name for name in OF_A_STUDY if "ax" in inspect.signature(getattr(plot, name)).parameters]
 )
 def test_a_picture_is_drawn_where_it_is_told_to(study, name):
     mine = Figure().subplots()
@@ -87,7 +88,7 @@ def test_a_picture_is_drawn_where_it_is_told_to(study, name):
 
 
 def test_only_small_multiples_have_a_figure_of_their_own_always():
-    without = {n for n in plot.__all__ if "ax" not in inspect.signature(getattr(plot, n)).parameters}
+    without = {n for n in OF_A_STUDY if "ax" not in inspect.signature(getattr(plot, n)).parameters}
     assert without == {"recovery_curves", "recovery_histograms"}
 
 

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 
 from sim.analysis.frequency import KIND_NAMES
-from sim.analysis.plots.base import STYLE, make_figure, time_axis
+from sim.analysis.plots.base import SMALL, STYLE, make_figure, time_axis
 from sim.analysis.plots.matrix import draw_matrix
 from sim.analysis.plots.strips import Strip, draw_strips, strips_axes
 from sim.analysis.rivals import NOBODY
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sim.analysis.plots.base import Drawable
 
 _RIVALS_TITLE: Final = "who was refused because of whom"
+_WIDE_LABELS: Final = 6
 _RACES_TITLE: Final = "how long before a refusal its rival had been there"
 
 
@@ -105,6 +106,8 @@ def _draw_rivals(ax: Axes, table: pd.DataFrame, rows: Sequence[tuple[str, str]],
     if cells:
         named = ["no rival known" if each == NOBODY else each for each in columns]
         ax.set_xticks(ax.get_xticks(), named)
+        if len(named) > _WIDE_LABELS:
+            ax.tick_params(axis="x", labelsize=SMALL)
         ax.set_ylabel("who was refused")
         ax.set_xlabel("whose operation made it so; number: contentions; time: median race window")
 
