@@ -18,7 +18,16 @@ GALLERY = Path(__file__).parent.parent / "results" / "reference" / "gallery"
 MOST_BYTES = 4_000_000
 ARMS = ("documented", "constant", "none")
 KIND = "lease_conflict"
-COMPARED = ("frequency", "histogram", "recovery_curve", "recovery_curves", "timeline", "rivals", "heatmap")
+COMPARED = (
+    "frequency",
+    "histogram",
+    "recovery_curve",
+    "recovery_curves",
+    "timeline",
+    "rivals",
+    "heatmap",
+    "sojourn",
+)
 """What also says something of several arms."""
 STORM_KIND = "claim_grant_expired"
 

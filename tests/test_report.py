@@ -114,12 +114,12 @@ def test_headings_come_in_order_and_every_section_has_one(parsed):
 
 def test_every_picture_is_described_and_inside_the_page(parsed):
     pictures = parsed.all("img")
-    assert len(pictures) == 7
+    assert len(pictures) == 8
     for attributes, _ in pictures:
         assert attributes["src"].startswith("data:image/png;base64,")
         assert len(attributes["alt"]) > 60
     assert "lease_conflict in documented: 80" in pictures[0][0]["alt"]
-    assert len(parsed.all("figcaption")) == 7
+    assert len(parsed.all("figcaption")) == 8
 
 
 def test_every_table_has_a_caption_and_headings_that_say_what_they_head(parsed):

@@ -153,7 +153,7 @@ def test_there_is_a_process_for_each_actor_partition_and_for_faults(document):
 def test_attempts_are_those_of_the_run(study, document):
     """One span an attempt, the asynchronous ones of the burst included; refusals carry their kind."""
     begun = spans(document, "attempt") + [e for e in document["traceEvents"] if e["ph"] == "b"]
-    of_run = study.attempts().query("replication == 0")
+    of_run = study.attempt_counts().query("replication == 0")
     assert len(begun) == of_run["total"].sum()
     answers = Counter(e["args"]["answer"] for e in begun)
     assert answers == of_run.groupby("answer")["total"].sum().to_dict()
@@ -187,7 +187,7 @@ def test_arrows_lead_from_the_rivals_operation_to_the_refusal(study, document):
 
 def test_leases_and_work_are_those_of_accepted_claims(study, document):
     """A lease begins where a worker learns that it has one: as many as claims that were accepted."""
-    accepted = study.attempts().query("replication == 0 and answer == 'ok'")
+    accepted = study.attempt_counts().query("replication == 0 and answer == 'ok'")
     claims = accepted.loc[accepted["op"].str.contains("claim_") & ~accepted["op"].str.contains("issue")]
     assert len(spans(document, "lease")) == len(spans(document, "work")) == claims["total"].sum()
     for lease, work in zip(spans(document, "lease"), spans(document, "work"), strict=True):

@@ -65,6 +65,13 @@ class Told(Protocol):
     def kinds(self) -> list[str]:
         """The kinds that were seen."""
 
+    @property
+    def keeps_attempts(self) -> bool:
+        """Whether every attempt was kept."""
+
+    def attempts(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Give every attempt."""
+
     def episodes(self) -> pd.DataFrame:
         """Give the episodes."""
 
@@ -222,9 +229,9 @@ def _records(study: Told, arm: str, replication: int) -> _Records:
     def of_run(table: pd.DataFrame) -> pd.DataFrame:
         return plain(table.loc[(table["arm"] == arm) & (table["replication"] == replication)])
 
-    kept = getattr(study, "attempt_rows", None)
-    attempts = None if kept is None else kept()
-    rows = pd.DataFrame(columns=list(_ATTEMPT_COLUMNS)) if attempts is None else of_run(attempts)
+    rows = pd.DataFrame(columns=list(_ATTEMPT_COLUMNS))
+    if study.keeps_attempts:
+        rows = of_run(study.attempts(["arm", "replication", *_ATTEMPT_COLUMNS]))
     return _Records(of_run(study.contentions()), of_run(study.intents()), rows, study.policies[arm])
 
 

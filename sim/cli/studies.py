@@ -33,6 +33,9 @@ def run(
     check: Annotated[
         bool, typer.Option("--check", help="Exit with 3 when an expectation of the scenario fails.")
     ] = False,
+    keep_attempts: Annotated[
+        bool, typer.Option("--keep-attempts", help="Write every attempt as a row, to attempts.parquet.")
+    ] = False,
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
     trace: Annotated[
         bool, typer.Option("--trace", help="Write trace.json.gz, a timeline for https://ui.perfetto.dev.")
@@ -66,6 +69,7 @@ def run(
                 overrides=list(set_ or []),
                 jobs=jobs,
                 out=out,
+                keep_attempts=keep_attempts,
                 on_progress=on_progress,
             )
         drawn = _draw(study) if plots else []

@@ -42,6 +42,7 @@ _CAPTIONS: Final = {
     "timeline": "When each kind occurred, with warm-up, drain and fault windows. Each strip is as high as "
     "its own peak.",
     "kind_by_op": "Which operation met which kind, as counts.",
+    "sojourn": "The mean time from creation to end of an execution, and its parts.",
     "rivals": "Who was refused because of whose operation, as counts, with the median race window.",
     "race_windows": "How long before a refusal its rival's operation had taken effect, on a logarithmic "
     "axis.",
@@ -97,7 +98,7 @@ def page(study: Study, pictures: Sequence[Path]) -> str:
         ),
         "rivals": ("Who was in whose way", [*_rivals(study), *shown("rivals", "race_windows")]),
         "time": ("When, and under which faults", [*shown("timeline"), *_faults(study)]),
-        "measures": ("What the runs achieved", _measures(study)),
+        "measures": ("What the runs achieved", [*shown("sojourn"), *_measures(study)]),
         "checked": ("What was checked", _checked(study)),
         "again": ("How to do it again", _again(study)),
     }

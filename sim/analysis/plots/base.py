@@ -85,6 +85,9 @@ class Drawable(Protocol):
     def race_histogram(self) -> pd.DataFrame:
         """Give the distribution of race windows (:func:`sim.analysis.rivals.race_histogram`)."""
 
+    def summary(self) -> pd.DataFrame:
+        """Give the measures of a run over replications (:func:`sim.analysis.outcomes.summarise`)."""
+
     def contentions(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Give the refused attempts, one row each."""
 

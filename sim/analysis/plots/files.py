@@ -14,6 +14,7 @@ from sim.analysis.plots.frequency import frequency_bars, frequency_figure
 from sim.analysis.plots.matrix import heatmap
 from sim.analysis.plots.recovery import recovery_figure
 from sim.analysis.plots.rivals import race_windows, rivals
+from sim.analysis.plots.sojourn import sojourn
 from sim.analysis.plots.timeline import timeline
 from sim.analysis.rivals import NOBODY
 
@@ -37,7 +38,7 @@ def save_plots(study: Drawable, directory: str | Path) -> list[Path]:
     -------
     list of Path
         ``frequency.png`` and ``recovery.png``; where there was contention, ``recovery_curves.png``,
-        ``timeline.png`` and ``kind_by_op.png``; where there were rivals, ``rivals.png`` and
+        ``timeline.png``, ``kind_by_op.png`` and ``sojourn.png``; where there were rivals, ``rivals.png`` and
         ``race_windows.png``.
     """
     folder = Path(directory)
@@ -52,6 +53,7 @@ def save_plots(study: Drawable, directory: str | Path) -> list[Path]:
                 "recovery_curves": curves_figure(study, None),
                 "timeline": timeline(study).figure,
                 "kind_by_op": heatmap(study).figure,
+                "sojourn": sojourn(study).figure,
             }
         if (study.rivals()["rival_kind"] != NOBODY).any():
             figures |= {"rivals": rivals(study).figure, "race_windows": race_windows(study).figure}
