@@ -9,6 +9,7 @@ Research 9, 1961; for a finite window: Little and Graves, "Little's Law", in *Bu
 import numpy as np
 import pytest
 
+from sim.ledger import ENDED, ExecutionLedger
 from sim.scenario import load, shipped
 from tests.scenarios.record import HORIZON, OVERRIDES
 from tests.theory.watched import run_watched
@@ -88,19 +89,17 @@ def test_littles_law_holds_on_every_level_of_every_scenario(name, monkeypatch):
 
 
 def test_an_execution_that_ended_twice_would_be_noticed(monkeypatch):
-    """The canary: the level counts every end, the records keep the last."""
-    from sim.record import ExecutionLedger
+    """The canary: the level counts every end, the records keep the first."""
+    once = ExecutionLedger.changed
 
-    once = ExecutionLedger.finished
-
-    def twice(self, execution, at_us, outcome):
-        once(self, execution, at_us, outcome)
-        if execution == 3:
-            self.finished(execution + 1, at_us, outcome)
+    def twice(self, execution, at_us, stage, *more):
+        once(self, execution, at_us, stage, *more)
+        if execution == 3 and stage >= ENDED:
+            self.changed(execution + 1, at_us, stage, *more)
 
     result, levels = run_watched(load("steady", HORIZON), monkeypatch)
     window_us = result.window_us
     assert levels["executions"].integral_us(window_us) == stays_by_level(result, window_us)["executions"]
-    monkeypatch.setattr(ExecutionLedger, "finished", twice)
+    monkeypatch.setattr(ExecutionLedger, "changed", twice)
     result, levels = run_watched(load("steady", HORIZON), monkeypatch)
     assert levels["executions"].integral_us(window_us) != stays_by_level(result, window_us)["executions"]

@@ -12,8 +12,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import sim.run
+from sim.ledger import ENDED, LEASED, ExecutionLedger
 from sim.link import Link
-from sim.record import ExecutionLedger, Recorder
+from sim.record import Recorder
 
 if TYPE_CHECKING:
     import pytest
@@ -59,25 +60,23 @@ class Levels(dict[str, Level]):
 def watch(monkeypatch: pytest.MonkeyPatch) -> Levels:
     """Count the levels of the runs that follow."""
     levels = Levels()
+    gone: set[int] = set()
 
     class WatchedLedger(ExecutionLedger):
         __slots__ = ()
 
-        def created(self, execution: int, at_us: int) -> None:
-            super().created(execution, at_us)
+        def created(self, execution: int, at_us: int, *more: Any) -> None:
+            super().created(execution, at_us, *more)
             levels["executions"].step(at_us, 1)
             levels["executions that wait for their first lease"].step(at_us, 1)
 
-        def leased(self, execution: int, at_us: int) -> None:
-            if self.leases[execution] == 0:
+        def changed(self, execution: int, at_us: int, stage: int, *more: Any) -> None:
+            super().changed(execution, at_us, stage, *more)
+            if stage >= ENDED:
+                levels["executions"].step(at_us, -1)
+            if (stage == LEASED or stage >= ENDED) and execution not in gone:
                 levels["executions that wait for their first lease"].step(at_us, -1)
-            super().leased(execution, at_us)
-
-        def finished(self, execution: int, at_us: int, outcome: str) -> None:
-            levels["executions"].step(at_us, -1)
-            if self.leases[execution] == 0:
-                levels["executions that wait for their first lease"].step(at_us, -1)
-            super().finished(execution, at_us, outcome)
+                gone.add(execution)
 
     class WatchedRecorder(Recorder):
         def begin(self, goal: str, actor: int, start_us: int, *more: Any, **named: Any) -> Any:
