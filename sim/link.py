@@ -19,11 +19,12 @@ from __future__ import annotations
 
 from array import array
 from heapq import heappush
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sim.ledger import GRANTED, REFUSED, stage_of
 from sim.record import NONE, UNKNOWN, Attempt, Op
 from sim.store import OPERATIONS, Store
+from sim.store.state import Phase
 from sim.transactions import TransactionServer
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from sim.kernel import Kernel, Process
     from sim.ledger import ExecutionLedger
-    from sim.record import Intent, Recorder
+    from sim.record import Intent, Recorder, Unknown
     from sim.rng import Streams
     from sim.scenario.model import Link as LinkSpec
     from sim.scenario.model import Store as StoreSpec
@@ -124,6 +125,16 @@ def servers_of(spec: StoreSpec, kernel: Kernel, streams: Streams) -> list[Server
     return servers
 
 
+class Observer(Protocol):
+    """Sees what passes over the link, without a say in it."""
+
+    def served(self, partition: int, attempt: Attempt, outcome: Outcome, finish_us: int) -> None:
+        """See an operation take effect; its reply leaves at ``finish_us``, its caller may have given up."""
+
+    def answered(self, attempt: Attempt, outcome: Outcome | Unknown) -> None:
+        """See an actor learn of an answer, or that there is none."""
+
+
 class Link:
     """Carries attempts from actors to the partitions of the store and back.
 
@@ -165,6 +176,24 @@ class Link:
                 server.answer = self._answer
             server.store.release_slot = self._slot_effect(server, "release_slot")
             server.store.take_slot = self._slot_effect(server, "take_slot")
+
+    def observe(self, observer: Observer) -> None:
+        """Show everything to an observer from now on. Who is not observed pays nothing for it."""
+        record, answer, servers = self._record, self._answer, list(self._servers)
+
+        def recorded(attempt: Attempt, outcome: Any) -> None:
+            record(attempt, outcome)
+            observer.answered(attempt, outcome)
+
+        def answered(attempt: Attempt, outcome: Outcome, finish_us: int) -> None:
+            observer.served(servers.index(attempt.server), attempt, outcome, finish_us)
+            answer(attempt, outcome, finish_us)
+
+        self._record = recorded
+        self._answer = answered  # type: ignore[method-assign]  # what a server calls when it is done
+        for server in servers:
+            if isinstance(server, TransactionServer):
+                server.answer = answered
 
     def partition_of(self, number: int) -> int:
         """Give the partition of an execution, flow or quota. Round robin by number: evenly loaded."""
@@ -339,6 +368,11 @@ def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome]
             stage = stage_of(ex.state.words)
             ledger.changed(execution, attempt.started_us, stage, attempt.op.index, ex.attempt_index)
 
+    def created(attempt: Attempt, outcome: Outcome) -> None:
+        if outcome.code == "OK":
+            stage = stage_of(attempt.server.store.executions[attempt.execution].state.words)
+            ledger.created(attempt.execution, attempt.started_us, stage, attempt.op.index)
+
     def of_one(attempt: Attempt, _: Outcome) -> None:
         look_at(attempt, attempt.execution)
 
@@ -349,6 +383,12 @@ def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome]
     def next_leased(attempt: Attempt, outcome: Outcome) -> None:
         if outcome.ok and outcome.values["execution"] is not None:
             look_at(attempt, outcome.values["execution"])
+
+    def applied(attempt: Attempt, _: Outcome) -> None:
+        # Who is at work, or has ended, takes note of the edge and stays what it is.
+        ex = attempt.server.store.executions.get(attempt.execution)
+        if ex is not None and ex.state.phase is Phase.RUNNABLE:
+            look_at(attempt, attempt.execution)
 
     def granted(attempt: Attempt, outcome: Outcome) -> None:
         if outcome.ok:
@@ -362,6 +402,8 @@ def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome]
 
     effects: list[Callable[[Attempt, Outcome], None] | None] = [None] * len(OPS)
     special = {
+        "create_execution": created,
+        "apply_dependency_to_child": applied,
         "renew_lease": renewed,
         "claim_next": next_leased,
         "issue_claim_grant": granted,
@@ -374,11 +416,11 @@ def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome]
 
 
 _CHANGING: Final = (
-    "create_execution", "claim_execution", "claim_resumed_execution", "reclaim_execution",
+    "claim_execution", "claim_resumed_execution", "reclaim_execution",
     "mark_lease_expired_if_due", "revoke_lease", "requeue_lapsed_grant", "complete_execution",
     "fail_execution", "delay_execution", "move_to_waiting_children", "create_pending_waitpoint",
     "suspend_execution", "cancel_execution", "expire_execution", "promote_delayed",
     "block_execution_for_admission", "unblock_execution", "deliver_signal", "expire_suspension",
-    "resume_execution", "apply_dependency_to_child", "resolve_dependency", "promote_blocked_to_eligible",
+    "resume_execution", "resolve_dependency", "promote_blocked_to_eligible",
 )  # fmt: skip
 """What may change what its own execution is, accepted or refused."""

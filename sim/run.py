@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from sim.faults import FaultWindow
-    from sim.link import Server
+    from sim.link import Observer, Server
     from sim.retry import PolicySpec
     from sim.scenario import Scenario
     from sim.transactions import TransactionServer
@@ -92,6 +92,7 @@ def run(
     replication: int = 0,
     *,
     keep_attempts: bool = False,
+    observer: Observer | None = None,
     check: bool = False,
 ) -> RunResult:
     """Simulate one replication.
@@ -108,6 +109,8 @@ def run(
         Which one; together with the scenario's seed it determines every random draw.
     keep_attempts
         Give every attempt as a row besides.
+    observer
+        Sees every attempt at the store and at its caller; the records are the same.
     check
         Watch the invariants of :mod:`sim.checks` while it goes on, and look at its end; the records are
         the same.
@@ -136,6 +139,8 @@ def run(
     spec = scenario.store
     servers = servers_of(spec, kernel, streams)
     link = Link(kernel, servers, recorder, ledger, scenario.link)
+    if observer is not None:
+        link.observe(observer)
     workload = Workload(scenario.workload, streams, spec.partitions)
     world = World(kernel, link, recorder, ledger, workload, streams, scenario, policy)
 
