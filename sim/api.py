@@ -29,6 +29,7 @@ def run(
     overrides: Iterable[str] = (),
     jobs: int = 1,
     out: str | Path = "results",
+    keep_attempts: bool = False,
     on_progress: Progress | None = None,
 ) -> Study:
     """Run a scenario and give its study.
@@ -47,6 +48,8 @@ def run(
         Processes at a time; results do not depend on it.
     out
         Where results go: ``out/<scenario>/<study-id>``.
+    keep_attempts
+        Keep every attempt as a row besides (:meth:`Study.attempts`); many millions fill a disk.
     on_progress
         Called with (replications done, replications in all).
 
@@ -69,6 +72,7 @@ def run(
         name=find(scenario).stem,
         out=out,
         jobs=jobs,
+        keep_attempts=keep_attempts,
         on_progress=on_progress,
     )
 

@@ -33,7 +33,16 @@ import pyarrow.parquet as pq
 from sim.analysis.comparison import compare_arms, pareto
 from sim.analysis.frequency import count_contentions, count_met, frequency
 from sim.analysis.outcomes import outcomes, run_table
-from sim.analysis.records import ATTEMPTS, INTENTS, TABLES, conform, frame
+from sim.analysis.records import (
+    ATTEMPT_ROWS,
+    ATTEMPTS,
+    EXECUTIONS,
+    INTENTS,
+    SERIES,
+    TABLES,
+    conform,
+    frame,
+)
 from sim.analysis.recovery import episodes, recovery
 from sim.analysis.rivals import RACE_COLUMNS, races, rivals
 from sim.analysis.verdicts import verdicts
@@ -43,7 +52,7 @@ from sim.units import US_PER_S
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Number of the layout and meaning of the files; a reader refuses any other."""
 
 PAIRED_STREAM: Final = "analysis/paired"
@@ -56,14 +65,16 @@ POINTS: Final = "points"
 """The folder of a sweep in which the studies of its points lie."""
 
 _ROW_GROUP_ROWS: Final = 1 << 20
-_RECORDS: Final = ("contentions", "intents", "executions")
+_RECORDS: Final = ("contentions", "intents", "executions", "series")
+_KEPT_ATTEMPTS: Final = "attempt_rows"
 
 # What the small tables are made of: the other columns of a long run would only fill memory.
 _COUNTED: Final = {
     "contentions": ["arm", "replication", "done_us", "kind", "intent", "root", "in_window"],
     "intents": [name for name in INTENTS.names if name not in ("execution", "cause")],
-    "executions": ["created_us", "finished_us", "outcome", "in_window"],
+    "executions": [name for name in EXECUTIONS.names if name not in ("execution", "class", "leased_us")],
     "attempts": ATTEMPTS.names,
+    "series": SERIES.names,
 }
 
 
@@ -102,6 +113,14 @@ class Run(Protocol):
     def attempts(self) -> pa.Table:
         """All attempts, as counts."""
 
+    @property
+    def series(self) -> pa.Table:
+        """Levels over time."""
+
+    @property
+    def attempt_rows(self) -> pa.Table | None:
+        """All attempts, one row each, where they were kept."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
@@ -121,6 +140,8 @@ class Manifest:
         How many of each arm.
     window_us : tuple[int, int]
         Start and end of what tables take: [start, end).
+    keep_attempts : bool
+        Whether the study holds every attempt as a row. Its identity does not depend on it.
     """
 
     name: str
@@ -129,6 +150,7 @@ class Manifest:
     seeds: Sequence[int]
     replications: int
     window_us: tuple[int, int]
+    keep_attempts: bool = False
 
     @property
     def study_id(self) -> str:
@@ -228,17 +250,33 @@ def write_part(
             for name, schema in TABLES.items()
         }
         for name, table in tables.items():
-            with _parquet(folder / f"{name}.parquet", table.schema) as writer:
-                writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
+            _write_table(folder / f"{name}.parquet", table)
+        if run.attempt_rows is not None:
+            rows = conform(run.attempt_rows, ATTEMPT_ROWS, run.arm, run.replication)
+            _write_table(folder / f"{_KEPT_ATTEMPTS}.parquet", rows)
         frames = {name: frame(table.select(_COUNTED[name])) for name, table in tables.items()}
         episodes(frames["contentions"], frames["intents"]).to_parquet(folder / "episodes.parquet")
         _write_json(folder / "summary.json", _summary(run, frames, window_us, notes or {}))
     return part
 
 
-def finished_parts(partial: str | Path) -> dict[tuple[str, int], dict[str, Any]]:
-    """Find the finished replications: (arm, replication) and the notes given with each, in name order."""
-    return {(part["arm"], part["replication"]): part["notes"] for _, part in _parts(Path(partial))}
+def finished_parts(
+    partial: str | Path, *, keep_attempts: bool = False
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """Find the finished replications: (arm, replication) and the notes given with each, in name order.
+
+    Parameters
+    ----------
+    partial
+        From :func:`begin`.
+    keep_attempts
+        Only those count of which every attempt was kept.
+    """
+    return {
+        (part["arm"], part["replication"]): part["notes"]
+        for folder, part in _parts(Path(partial))
+        if not keep_attempts or (folder / f"{_KEPT_ATTEMPTS}.parquet").is_file()
+    }
 
 
 def assemble(
@@ -276,7 +314,7 @@ def assemble(
     Raises
     ------
     ResultsError
-        When replications are missing or the files cannot be written; the parts stay.
+        When replications (or their attempts) are missing or the files cannot be written; the parts stay.
     """
     partial = Path(partial)
     found = {(part["arm"], part["replication"]): (folder, part) for folder, part in _parts(partial)}
@@ -290,8 +328,10 @@ def assemble(
     place = _place(partial)
     with _explained(partial):
         with _whole_folder(place, partial) as staging:
-            for name in _RECORDS:
-                _join(staging / f"{name}.parquet", [folder / f"{name}.parquet" for folder, _ in parts])
+            joined = {name: name for name in _RECORDS}
+            joined |= {"attempts": _KEPT_ATTEMPTS} if manifest.keep_attempts else {}
+            for name, of_part in joined.items():
+                _join(staging / f"{name}.parquet", [folder / f"{of_part}.parquet" for folder, _ in parts])
             paired = _write_tables(staging, manifest, parts)
             document = _document(manifest, [part for _, part in parts], faults, expectations)
             document["verdicts"] = [] if paired is None else verdicts(paired)
@@ -403,9 +443,14 @@ def _summary(
         "rows": {name: len(frames[name]) for name in _RECORDS},
         "counts": count_contentions(contentions).to_dict("records"),
         "met": count_met(contentions, intents).to_dict("records"),
-        "outcomes": outcomes(intents, frames["executions"], frames["attempts"], window_us),
+        "outcomes": outcomes(intents, frames["executions"], frames["attempts"], frames["series"], window_us),
         "notes": dict(notes),
     }
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    with _parquet(path, table.schema) as writer:
+        writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
 
 
 def _join(path: Path, sources: list[Path]) -> None:

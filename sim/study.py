@@ -98,6 +98,7 @@ def run_study(
     name: str,
     out: str | Path = "results",
     jobs: int = 1,
+    keep_attempts: bool = False,
     on_progress: Progress | None = None,
 ) -> Study:
     """Run every replication of every arm.
@@ -114,6 +115,8 @@ def run_study(
         Where results go.
     jobs
         How many processes at a time. The results do not depend on it.
+    keep_attempts
+        Keep every attempt as a row besides (``attempts.parquet``).
     on_progress
         Called with (replications done, replications in all), also for those that an earlier call finished.
 
@@ -130,15 +133,17 @@ def run_study(
         When interrupted; finished replications are kept, and the same call goes on from there.
     """
     began = perf_counter()
-    manifest = _manifest(scenario, arms, name)
+    manifest = _manifest(scenario, arms, name, keep_attempts)
     partial = output.begin(out, manifest)
-    finished = output.finished_parts(partial)
+    finished = output.finished_parts(partial, keep_attempts=keep_attempts)
     wanted = [(arm, number) for arm in arms for number in range(scenario.replications)]
     missing = [(arm, number) for arm, number in wanted if (arm.name, number) not in finished]
     done = len(wanted) - len(missing)
     report = on_progress or _silent
     report(done, len(wanted))
-    tasks = (joblib.delayed(_run_part)(scenario, arm, number, partial) for arm, number in missing)
+    tasks = (
+        joblib.delayed(_run_part)(scenario, arm, number, partial, keep_attempts) for arm, number in missing
+    )
     parallel = joblib.Parallel(n_jobs=max(1, min(jobs, len(missing))), return_as="generator_unordered")
     for _ in parallel(tasks):
         done += 1
@@ -161,7 +166,7 @@ def run_study(
     return results.open(directory)
 
 
-def _manifest(scenario: Scenario, arms: Sequence[Arm], name: str) -> output.Manifest:
+def _manifest(scenario: Scenario, arms: Sequence[Arm], name: str, keep_attempts: bool) -> output.Manifest:
     horizon = scenario.horizon
     return output.Manifest(
         name=name,
@@ -170,11 +175,12 @@ def _manifest(scenario: Scenario, arms: Sequence[Arm], name: str) -> output.Mani
         seeds=[scenario.seed],
         replications=scenario.replications,
         window_us=(horizon.warmup, horizon.arrivals_end_us),
+        keep_attempts=keep_attempts,
     )
 
 
-def _run_part(scenario: Scenario, arm: Arm, replication: int, partial: Path) -> None:
-    run = run_replication(scenario, arm.name, arm.policy, replication)
+def _run_part(scenario: Scenario, arm: Arm, replication: int, partial: Path, keep_attempts: bool) -> None:
+    run = run_replication(scenario, arm.name, arm.policy, replication, keep_attempts=keep_attempts)
     by_kind = run.attempts.group_by("kind").aggregate([("total", "sum")]).to_pylist()
     notes = {
         "faults": [window.as_dict() for window in run.faults],
