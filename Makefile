@@ -49,10 +49,11 @@ format: $(DEV)
 bench: $(DEV)  ## ratios against a bare SimPy skeleton, measured within one run
 	$(BIN)/python -m pytest tests/benchmarks -m "" -s -p no:xdist
 
-reference: $(STAMP)  ## the pictures that the README shows
+reference: $(STAMP)  ## the pictures that the README shows, and the gallery
 	$(BIN)/contention-sim run claim_storm --jobs $(JOBS) --out $(VENV)/reference
 	for plot in frequency recovery; do cp $(VENV)/reference/claim_storm/*/plots/$$plot.png results/reference/claim_storm-$$plot.png; done
 	rm -r $(VENV)/reference
+	$(BIN)/python -m tests.gallery
 
 theory: $(DEV)  ## simulate every case whose answer is known, and write the table of results/reference
 	$(BIN)/python -m tests.theory.table $(JOBS)

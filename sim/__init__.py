@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sim import plot
     from sim.api import compare, run, sweep
     from sim.contention import ContentionKind
     from sim.results import Study
@@ -31,14 +32,18 @@ _HOMES = {
     "ContentionKind": "sim.contention",
 }
 
-__all__ = ["ContentionKind", "Study", "Sweep", "compare", "load", "open", "run", "sweep"]
+_MODULES = ("plot",)
+
+__all__ = ["ContentionKind", "Study", "Sweep", "compare", "load", "open", "plot", "run", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"sim.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'sim' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, *_MODULES})

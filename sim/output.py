@@ -481,6 +481,8 @@ def _write_tables(
         pq.read_table(folder / "episodes.parquet", columns=columns, read_dictionary=["arm", "kind", "end"])
         for folder, _ in parts
     ]
+    # A run without contention has no episodes, hence no types to join with those of others.
+    of_runs = [episodes_of for episodes_of in of_runs if episodes_of.num_rows] or of_runs[:1]
     of_all = frame(pa.concat_tables(of_runs).unify_dictionaries())
     raced = [
         races(frame(pq.read_table(folder / "contentions.parquet", columns=RACE_COLUMNS)))

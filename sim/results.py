@@ -175,6 +175,14 @@ class Study:
         ends = recoveries.recovery_intervals(self.episodes(), self._runs, generator)
         return self._recovery.merge(ends, on=_KEYS, validate="1:1")
 
+    def recovery_curves(self, kinds: Sequence[str] | None = None) -> pd.DataFrame:
+        """Give the curves of recovery with bands (:func:`sim.analysis.recovery.recovery_curves`).
+
+        The draws of the bands come from the study's seed: the same study gives the same bands.
+        """
+        generator = Streams(self.seeds[0], 0).of("analysis/recovery_curves")
+        return recoveries.recovery_curves(self.episodes(), self._runs, generator, kinds or self.kinds)
+
     def outcomes(self) -> pd.DataFrame:
         """Give what each run achieved: a row a run, with the measures of :mod:`sim.analysis.outcomes`."""
         return self._runs.copy()
@@ -208,6 +216,12 @@ class Study:
     def episodes(self) -> pd.DataFrame:
         """Give each root's first refusal of each kind and how it ended (:func:`episodes`)."""
         return self._episodes.copy()
+
+    def refusals(self) -> pd.DataFrame:
+        """Give how many refusals of a kind one intent met (:func:`refusals_per_intent`)."""
+        columns = ["arm", "replication", "kind", "root", "in_window"]
+        counts = [frequencies.refusals_per_intent(run) for run in self._runs_of("contentions", columns)]
+        return _concat(counts).groupby(["arm", "kind", "refusals"])["intents"].sum().reset_index()
 
     def rivals(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
         """Give who contended with whom: which kind of actor was refused because of which.
@@ -304,6 +318,11 @@ class Study:
         """Give the levels over time, a row a bin (:mod:`sim.analysis.levels`)."""
         return self._records("series", columns)
 
+    @property
+    def keeps_attempts(self) -> bool:
+        """Whether every attempt was kept as a row."""
+        return (self.directory / "attempts.parquet").is_file()
+
     def attempts(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Give every attempt, one row each, where they were kept.
 
@@ -312,7 +331,7 @@ class Study:
         ResultsError
             When they were not: a study keeps them on request alone.
         """
-        if not (self.directory / "attempts.parquet").is_file():
+        if not self.keeps_attempts:
             raise ResultsError(
                 f"{self.directory} holds attempts as counts only: run it again with --keep-attempts, or "
                 "keep_attempts=True, for a row each"

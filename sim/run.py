@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from sim.faults import FaultWindow
-    from sim.link import Server
+    from sim.link import Observer, Server
     from sim.retry import PolicySpec
     from sim.scenario import Scenario
     from sim.transactions import TransactionServer
@@ -91,6 +91,7 @@ def run(
     replication: int = 0,
     *,
     keep_attempts: bool = False,
+    observer: Observer | None = None,
 ) -> RunResult:
     """Simulate one replication.
 
@@ -106,6 +107,8 @@ def run(
         Which one; together with the scenario's seed it determines every random draw.
     keep_attempts
         Give every attempt as a row besides.
+    observer
+        Sees every attempt at the store and at its caller; the records are the same.
 
     Returns
     -------
@@ -126,6 +129,8 @@ def run(
     spec = scenario.store
     servers = servers_of(spec, kernel, streams)
     link = Link(kernel, servers, recorder, ledger, scenario.link)
+    if observer is not None:
+        link.observe(observer)
     workload = Workload(scenario.workload, streams, spec.partitions)
     world = World(kernel, link, recorder, ledger, workload, streams, scenario, policy)
 
@@ -146,7 +151,7 @@ def run(
 
     contentions, intents = recorder.contentions(), recorder.intents()
     passed = [Level(edges) for _ in PARTS]
-    found = sojourns(ledger.changes(), ledger.stretches(), OPERATIONS, end_us, passed)
+    found = sojourns(ledger.changes(end_us), ledger.stretches(), OPERATIONS, end_us, passed)
     executions = executions_table(found, workload.class_name, window_us)
     lines = [
         Line.of(IN_FLIGHT, "", recorder.in_flight),

@@ -34,6 +34,10 @@ OK, TOO_FEW, NOT_REACHED, NONE_SEEN = "ok", "too few", "not reached", "none"
 EPISODE_COLUMNS = [*RUN, "kind", "root", "goal", "actor_kind", "since_us", "until_us", "latency_us", "end"]
 
 _OBSERVED = ("recovered", "open")
+
+CURVE_COLUMNS = ["arm", "kind", "at_us", "recovered", "low", "high", "incidence"]
+_CURVE_POINTS = 200
+_BAND_FROM = 10  # observations, as for a median
 _ROUNDING = 1e-9
 _GRID = 4096
 _DRAWS_AT_ONCE = 128
@@ -197,6 +201,68 @@ def incidence_curve(table: pd.DataFrame, end: str = "recovered") -> Curve:
     return Curve(times, np.cumsum(before * so / at_risk))
 
 
+def recovery_curves(
+    table: pd.DataFrame,
+    runs: pd.DataFrame,
+    generator: np.random.Generator,
+    kinds: Sequence[str] = KIND_NAMES,
+    *,
+    draws: int = 200,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Give the curves of recovery with pointwise bands, thinned to what a picture can show.
+
+    Parameters
+    ----------
+    table
+        Episodes: ``arm, replication, kind, latency_us, end``.
+    runs
+        One row a run: ``arm, replication``.
+    generator
+        Where the draws of the bootstrap come from; the same generator gives the same bands.
+    kinds
+        Which kinds.
+    draws
+        How often whole replications are drawn (:func:`recovery_intervals` says how).
+    level
+        Confidence level of a band at each instant.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``arm, kind, at_us``; ``recovered``, the share by then (:func:`recovery_curve`), with the band ``low``
+        to ``high`` (NaN for a single replication or below 10 observations); ``incidence``, the cumulative
+        incidence of recovery by then (:func:`incidence_curve`). Step functions: a row holds from its
+        ``at_us`` on. At most 200 rows an arm and kind; none where nothing recovered or stayed open.
+    """
+    groups = dict(list(table.groupby(["arm", "kind"], observed=True)))
+    blocks = [pd.DataFrame(columns=CURVE_COLUMNS)]
+    for arm, of_arm in runs.groupby("arm", sort=False):
+        replications = of_arm["replication"].to_numpy()
+        weights = resampled(replications.size, draws, generator)
+        for kind in kinds:
+            group = groups.get((arm, kind))
+            curve = Curve(np.empty(0), np.empty(0)) if group is None else recovery_curve(group)
+            if group is None or curve.at_us.size == 0:
+                continue
+            points = np.unique(
+                np.linspace(0, curve.at_us.size - 1, min(curve.at_us.size, _CURVE_POINTS)).round().astype(int)
+            )
+            at_us = curve.at_us[points]
+            low, high = (
+                _band(group, replications, weights, at_us, level)
+                if replications.size > 1 and group["end"].isin(["recovered", "open"]).sum() >= _BAND_FROM
+                else np.full((2, at_us.size), np.nan)
+            )
+            blocks.append(
+                pd.DataFrame({
+                    "arm": arm, "kind": kind, "at_us": at_us, "recovered": curve.share[points],
+                    "low": low, "high": high, "incidence": _at(incidence_curve(group), at_us),
+                })
+            )  # fmt: skip
+    return pd.concat(blocks[1:] or blocks, ignore_index=True)
+
+
 def quantile(curve: Curve, q: float, observations: int) -> tuple[float, str]:
     """Read a quantile off a curve: the first instant by which a share of at least ``q`` is reached.
 
@@ -332,3 +398,40 @@ def _on_grid(at_us: NDArray[np.float64], recovered: NDArray[np.bool_]) -> tuple[
         grid = np.unique(np.quantile(at_us[recovered], ranks, method="inverted_cdf"))
     # Recoveries count before open ones at the same instant, as Kaplan and Meier have it.
     return grid, np.searchsorted(grid, at_us, side="left")
+
+
+def _in_order(group: pd.DataFrame) -> pd.DataFrame:
+    """Sort observations: recoveries before open ones at the same instant, as Kaplan and Meier have it."""
+    seen = group.loc[group["end"].isin(["recovered", "open"])]
+    return seen.sort_values(["latency_us", "end"], ascending=[True, False], kind="stable")
+
+
+def _band(
+    group: pd.DataFrame,
+    replications: NDArray[np.int64],
+    weights: NDArray[np.int64],
+    at_us: NDArray[np.float64],
+    level: float,
+) -> NDArray[np.float64]:
+    """Give the lower and upper end of the share recovered at given instants, over drawn replications."""
+    seen = _in_order(group)
+    recovered = (seen["end"] == "recovered").to_numpy()
+    replication = pd.Index(replications).get_indexer(pd.Index(seen["replication"]))
+    place = np.searchsorted(seen["latency_us"].to_numpy(dtype=float), at_us, side="right") - 1
+    observed = np.bincount(replication, minlength=replications.size)
+    weights = weights[weights @ observed > 0]  # where nothing was observed there is no curve
+    drawn = np.array([1 - _weighted_survival(recovered, row[replication])[place] for row in weights])
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    return np.asarray(np.quantile(drawn, tails, axis=0, method="inverted_cdf"))
+
+
+def _at(curve: Curve, at_us: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Read a step function at instants that are not before its first one."""
+    return np.asarray(curve.share[np.searchsorted(curve.at_us, at_us, side="right") - 1])
+
+
+def _weighted_survival(recovered: NDArray[np.bool_], weight: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Give the Kaplan-Meier share not yet recovered after each of the weighted observations in time order."""
+    at_risk = weight[::-1].cumsum()[::-1]
+    leaving = np.divide(weight * recovered, at_risk, out=np.zeros(weight.size), where=at_risk > 0)
+    return np.asarray(np.cumprod(1 - leaving))

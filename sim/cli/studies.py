@@ -37,6 +37,15 @@ def run(
         bool, typer.Option("--keep-attempts", help="Write every attempt as a row, to attempts.parquet.")
     ] = False,
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Write trace.json.gz, a timeline for https://ui.perfetto.dev.")
+    ] = False,
+    trace_window: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B", help="With --trace: from when to when, e.g. 20s,25s; by default the first 10 s."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a scenario: how often each kind of contention occurs, and how long recovery takes.
@@ -47,6 +56,10 @@ def run(
     with user_mistakes():
         from sim import api
 
+        if trace or trace_window is not None:
+            from sim.trace import parse_window, write_trace
+
+            asked_us = None if trace_window is None else parse_window(trace_window)
         with progress(quiet=as_json) as on_progress:
             study = api.run(
                 scenario,
@@ -59,6 +72,8 @@ def run(
                 keep_attempts=keep_attempts,
                 on_progress=on_progress,
             )
+        if trace or trace_window is not None:
+            print(write_trace(study, asked_us).words, file=sys.stderr)
         show(study, pictures=plots, as_json=as_json)
         unmet = [e for e in study.document["expectations"] if not e["met"]]
         for e in unmet:
@@ -81,9 +96,14 @@ def show(study: Any, *, pictures: bool, as_json: bool) -> None:
     console.print_study(study)
     for picture in drawn:
         print(f"picture: {picture}")
+    if drawn:
+        print(f"report: {study.directory / 'report.html'}")
 
 
 def _draw(study: Any) -> list[Path]:
     from sim.analysis.plots import save_plots
+    from sim.report import write_report
 
-    return list(save_plots(study, study.directory / "plots"))
+    drawn = list(save_plots(study, study.directory / "plots"))
+    write_report(study, drawn)
+    return drawn

@@ -17,7 +17,7 @@ from sim.analysis.recovery import (
     recovery_intervals,
 )
 from sim.rng import Streams
-from tests.analysis.build import MS, Builder, S
+from tests.analysis.build import MS, Builder, S, write_study
 
 CONFLICT, EXPIRED = "lease_conflict", "claim_grant_expired"
 
@@ -251,3 +251,11 @@ def test_beyond_so_many_distinct_latencies_a_level_is_off_by_the_grid_at_most():
     ((median, p90),) = quantile_draws(table, np.array([0]), np.array([[1]]), [0.5, 0.9])
     assert exact[0] <= median <= exact[1]
     assert exact[2] <= p90 <= exact[3]
+
+
+def test_a_replication_without_contention_does_not_stop_a_study(tmp_path):
+    """Its episodes have no rows, hence no types of their own."""
+    build = Builder()
+    build.contention("lease_conflict", S, build.intent(S, S + MS))
+    study = write_study(tmp_path, [build.run(), Builder(replication=1).run()])
+    assert study.episodes()["latency_us"].tolist() == [MS]
