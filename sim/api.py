@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from sim.analysis.precision import Precision
+from sim.limits import Limits, OptionError, parse_bytes, parse_share
 from sim.scenario import find, load
 from sim.study import arm_of, run_study
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from sim.results import Study
     from sim.study import Progress
 
+DEFAULT: Final = Precision(share=0.05)
+
 
 def run(
     scenario: str | Path,
@@ -22,7 +26,14 @@ def run(
     replications: int | None = None,
     seed: int | None = None,
     overrides: Iterable[str] = (),
+    replication: int | None = None,
+    precision: str | float | None = None,
+    measure: str = DEFAULT.measure,
+    max_replications: int = DEFAULT.max_replications,
+    max_attempts: int | None = None,
+    max_memory: str | int | None = None,
     jobs: int = 1,
+    executor: str = "joblib",
     out: str | Path = "results",
     on_progress: Progress | None = None,
 ) -> Study:
@@ -38,8 +49,20 @@ def run(
         Instead of the scenario's.
     overrides
         ``PATH=VALUE`` each, as ``--set`` takes them: ``["workers.count=128"]``.
+    replication
+        Run this one alone, from 0, as it is in the whole study.
+    precision, measure, max_replications
+        Instead of a number of replications, how well a measure is to be known: replications are added until
+        the half-width of its 95 % interval is within ``precision`` of its mean ("5%" or 0.05), at most so
+        many (:mod:`sim.analysis.precision`). The measure is one of :data:`sim.analysis.outcomes.UNITS` or a
+        kind of contention, whose rate counts.
+    max_attempts, max_memory
+        What each run may use, such as 10_000_000 and "2GB"; one that needs more ends early and the study
+        says so.
     jobs
         Processes at a time; results do not depend on it.
+    executor
+        ``joblib`` (this machine), ``dask`` or ``dask=ADDRESS`` (a cluster); results do not depend on it.
     out
         Where results go: ``out/<scenario>/<study-id>``.
     on_progress
@@ -56,7 +79,14 @@ def run(
         When the scenario or the policy has a mistake.
     sim.output.ResultsError
         When results cannot be written.
+    sim.output.StudyFailed
+        When no replication came to its end.
+    sim.limits.OptionError
+        When another option has a mistake.
     """
+    if replications is not None and (precision is not None or replication is not None):
+        other = "a precision finds their number" if precision is not None else "a single one is run"
+        raise OptionError(f"a number of replications cannot be given as well: {other}")
     changed = list(overrides)
     changed += [f"seed={seed}"] if seed is not None else []
     changed += [f"replications={replications}"] if replications is not None else []
@@ -67,5 +97,24 @@ def run(
         name=find(scenario).stem,
         out=out,
         jobs=jobs,
+        executor=executor,
+        precision=precision_of(precision, measure, max_replications),
+        limits=limits_of(max_attempts, max_memory),
+        replication=replication,
         on_progress=on_progress,
     )
+
+
+def precision_of(share: str | float | None, measure: str, max_replications: int) -> Precision | None:
+    """Make a precision of what a user gives; None where none is asked for."""
+    if share is None:
+        return None
+    return Precision(parse_share(str(share)), measure, max_replications)
+
+
+def limits_of(max_attempts: int | None, max_memory: str | int | None) -> Limits:
+    """Make the limits of a run of what a user gives; a number is one of bytes."""
+    if max_attempts is not None and max_attempts < 1:
+        raise OptionError(f"a run makes at least 1 attempt, not {max_attempts} (max_attempts)")
+    memory = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
+    return Limits(max_attempts, memory)

@@ -198,6 +198,11 @@ class Recorder:
         Start and end of the window that tables take: [warmup, warmup + run).
     keep_attempts
         Keep every attempt as a row, not only their counts.
+
+    Attributes
+    ----------
+    on_block : Callable or None
+        Called whenever a block of attempts is full: the place for what would cost too much per attempt.
     """
 
     def __init__(
@@ -212,6 +217,8 @@ class Recorder:
         self._actions = list(actions)
         self._window_us = window_us
         self._attempts = bytearray()
+        self._block_bytes = _BLOCK_BYTES
+        self.on_block: Callable[[], None] | None = None
         self._kept: list[np.ndarray] | None = [] if keep_attempts else None
         self._counts: dict[tuple[str, int, int, int], list[int]] = {}
         self._contentions: list[np.ndarray] = []
@@ -262,10 +269,16 @@ class Recorder:
             0 if outcome.ok else 2 if kind is None else 1,
         )  # fmt: skip
         self.attempts_made += 1
-        if len(rows) >= _BLOCK_BYTES:
+        if len(rows) >= self._block_bytes:
             self._count_attempts()
+            if self.on_block is not None:
+                self.on_block()
         if kind is not None:
             self._contention(attempt, outcome, kind)  # type: ignore[arg-type]  # it has a kind
+
+    def end_block_after(self, attempts: int) -> None:
+        """Let the block of attempts that begins now end after so many, if it is not full before."""
+        self._block_bytes = min(_BLOCK_BYTES, max(1, attempts) * _ATTEMPT.itemsize)
 
     def _contention(self, attempt: Attempt, outcome: Refused, kind: ContentionKind) -> None:
         if len(self._contention_rows) >= _BLOCK_BYTES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ from sim.actors.submitter import Submitter
 from sim.actors.worker import Worker
 from sim.faults import Faults, draw_windows
 from sim.kernel import Kernel
+from sim.limits import Limits, Watch
 from sim.link import OPS, Link, servers_of
 from sim.record import ExecutionLedger, Recorder, fingerprint
 from sim.rng import Streams
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sim.faults import FaultWindow
+    from sim.limits import Truncation
     from sim.link import Server
     from sim.retry import PolicySpec
     from sim.scenario import Scenario
     from sim.transactions import TransactionServer
+
+NO_LIMITS: Final = Limits()
 
 
 class RunResult(NamedTuple):
@@ -52,7 +56,9 @@ class RunResult(NamedTuple):
     faults : list of FaultWindow
         What was drawn.
     window_us : tuple of int
-        Start and end of the window that tables take.
+        Start and end of the window that tables take; it ends where the run did, when that was earlier.
+    truncation : Truncation or None
+        Where the run ended before its time, and because of which limit.
     """
 
     arm: str
@@ -65,6 +71,7 @@ class RunResult(NamedTuple):
     fingerprint: str
     faults: list[FaultWindow]
     window_us: tuple[int, int]
+    truncation: Truncation | None = None
 
 
 def run(
@@ -74,6 +81,7 @@ def run(
     replication: int = 0,
     *,
     keep_attempts: bool = False,
+    limits: Limits = NO_LIMITS,
 ) -> RunResult:
     """Simulate one replication.
 
@@ -89,6 +97,8 @@ def run(
         Which one; together with the scenario's seed it determines every random draw.
     keep_attempts
         Give every attempt as a row besides.
+    limits
+        What the run may use; one that needs more ends early and says so.
 
     Returns
     -------
@@ -107,6 +117,7 @@ def run(
     spec = scenario.store
     servers = servers_of(spec, kernel, streams)
     link = Link(kernel, servers, recorder, ledger, scenario.link)
+    watch = Watch(limits, kernel, recorder)
     workload = Workload(scenario.workload, streams, spec.partitions)
     world = World(kernel, link, recorder, workload, streams, scenario, policy)
 
@@ -120,7 +131,7 @@ def run(
     with _rare_collections():
         _start_actors(world, ledger, servers, windows, end_of_arrivals_us)
         kernel.run_until(end_us)
-    recorder.end_all(end_us, "open")
+    recorder.end_all(kernel.now_us, "open")
 
     contentions, intents = recorder.contentions(), recorder.intents()
     executions = ledger.table(workload.class_name, window_us)
@@ -134,8 +145,15 @@ def run(
         attempt_rows=_labelled(recorder.attempt_rows(), arm, replication) if keep_attempts else None,
         fingerprint=fingerprint([contentions, intents, executions]),
         faults=windows,
-        window_us=window_us,
+        window_us=_observed(window_us, kernel.now_us),
+        truncation=watch.truncation,
     )
+
+
+def _observed(window_us: tuple[int, int], end_us: int) -> tuple[int, int]:
+    """Give the part of a window that lies before the end of the run."""
+    start_us, until_us = window_us
+    return start_us, max(start_us, min(until_us, end_us))
 
 
 @contextmanager

@@ -47,7 +47,8 @@ def outcomes(
     Returns
     -------
     dict
-        By name, as in :data:`UNITS`. ``attempts``, ``unknown`` (no answer in time) and ``contentions`` were
+        By name, as in :data:`UNITS`, and ``window_s``, the window's length in simulated seconds.
+        ``attempts``, ``unknown`` (no answer in time) and ``contentions`` were
         done in the window. ``intents`` began in it; ``recovered`` ... ``relayed`` is how they ended.
         ``arrived`` executions were created in it, ``unfinished`` of them never ended; ``completed`` ones
         ended with success in it, wherever they began; ``goodput_per_s`` is that per second.
@@ -56,12 +57,14 @@ def outcomes(
         of executions that were created in the window and ended. NaN where there is nothing to measure.
     """
     begun = intents.loc[intents["in_window"]]
+    window_s = (window_us[1] - window_us[0]) / US_PER_S
     ends = begun["resolution"].value_counts()
     arrived = executions.loc[executions["in_window"]]
     finished_us = executions["finished_us"]
     success = (executions["outcome"] == "success") & finished_us.between(*window_us, inclusive="left")
     completed, recovered = int(success.fillna(False).sum()), int(ends.get("recovered", 0))
     values: dict[str, float | int] = {
+        "window_s": window_s,
         "attempts": int(attempts["count"].sum()),
         "unknown": int(attempts.loc[attempts["answer"] == "unknown", "count"].sum()),
         "contentions": int(attempts.loc[attempts["kind"].notna(), "count"].sum()),
@@ -71,7 +74,7 @@ def outcomes(
         "arrived": len(arrived),
         "unfinished": int(arrived["finished_us"].isna().sum()),
         "completed": completed,
-        "goodput_per_s": completed * US_PER_S / (window_us[1] - window_us[0]),
+        "goodput_per_s": completed / window_s if window_s else np.nan,
         "amplification": int(begun["attempts"].sum()) / recovered if recovered else np.nan,
         "fairness": jain(_completions_by_worker(intents)),
     }
@@ -104,8 +107,8 @@ def summarise(runs: pd.DataFrame, measures: Sequence[str] = tuple(UNITS)) -> pd.
 
 
 def run_table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
-    """Make a table of runs from one dict a run: ``arm, replication`` and the measures, in a fixed order."""
-    return pd.DataFrame(list(rows), columns=[*RUN, *UNITS])
+    """Make a table of runs: ``arm, replication, window_s`` and the measures, in a fixed order."""
+    return pd.DataFrame(list(rows), columns=[*RUN, "window_s", *UNITS])
 
 
 def _completions_by_worker(intents: pd.DataFrame) -> np.ndarray:

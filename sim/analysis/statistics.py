@@ -92,7 +92,7 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     mean = float(sample.mean())
     if sample.size == 1:
         return Interval(mean, np.nan, np.nan, "none")
-    half = _t_quantile(level, sample.size - 1) * float(sample.std(ddof=1)) / sample.size**0.5
+    half = float(t_quantiles(level, sample.size - 1)) * float(sample.std(ddof=1)) / sample.size**0.5
     return Interval(mean, mean - half, mean + half, "t")
 
 
@@ -130,7 +130,7 @@ def poisson_interval(count: int, exposure: float, level: float = LEVEL) -> Inter
 
 
 def rate_interval(
-    counts: Sequence[int] | NDArray[np.int64], exposure: float, level: float = LEVEL
+    counts: Sequence[int] | NDArray[np.int64], exposure: ArrayLike, level: float = LEVEL
 ) -> Interval:
     """Give a rate of events from counts per replication.
 
@@ -143,18 +143,22 @@ def rate_interval(
     counts
         Events of each replication, zeros included.
     exposure
-        Length of one replication's window, in the unit of the rate (seconds for a rate per second).
+        Length of one replication's window, in the unit of the rate (seconds for a rate per second): of all
+        alike, or one a replication. A replication that saw nothing of its window (0) is left out.
     level
         Confidence level.
     """
-    replications, total = len(counts), int(np.sum(counts))
+    lengths = np.broadcast_to(np.asarray(exposure, dtype=float), np.shape(counts))
+    seen = np.asarray(counts)[lengths > 0]
+    lengths = lengths[lengths > 0]
+    replications, total = len(seen), int(seen.sum())
     if replications == 0:
         return Interval(np.nan, np.nan, np.nan, "none")
     if total < RARE_EVENTS:
-        return poisson_interval(total, replications * exposure, level)
+        return poisson_interval(total, float(lengths.sum()), level)
     if replications == 1:
-        return poisson_interval(total, exposure, level)._replace(method="poisson-one-replication")
-    interval = t_interval(np.asarray(counts, dtype=float) / exposure, level)
+        return poisson_interval(total, float(lengths.sum()), level)._replace(method="poisson-one-replication")
+    interval = t_interval(seen / lengths, level)
     return interval._replace(low=max(0.0, interval.low))
 
 
@@ -252,10 +256,11 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
     return sample[~np.isnan(sample)]
 
 
-def _t_quantile(level: float, degrees: int) -> float:
+def t_quantiles(level: float, degrees: ArrayLike) -> NDArray[np.float64]:
+    """Give Student's two-sided quantile for each number of degrees of freedom; NaN below 1."""
     from scipy.stats import t  # takes a second to import: only where an interval is computed
 
-    return float(t.ppf((1 + level) / 2, degrees))
+    return np.asarray(t.ppf((1 + level) / 2, np.asarray(degrees, dtype=np.float64)), dtype=np.float64)
 
 
 def _paired_p_value(differences: NDArray[np.float64]) -> float:

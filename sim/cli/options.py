@@ -25,6 +25,44 @@ SetOption = Annotated[
         "--set", metavar="PATH=VALUE", help="Replace one value, e.g. workers.count=128. May be repeated."
     ),
 ]
+JobsOption = Annotated[
+    int, typer.Option("--jobs", min=1, help="Processes at a time; results do not depend on it.")
+]
+ExecutorOption = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="joblib (this machine), dask, or dask=ADDRESS (a cluster's scheduler).",
+    ),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="SHARE",
+        help="Run until the half-width of the measure's 95 % interval is within, e.g., 5% of its mean.",
+    ),
+]
+MeasureOption = Annotated[
+    str,
+    typer.Option(
+        "--measure", help="What --precision is about: a column of outcomes.csv, or a kind (its rate)."
+    ),
+]
+MaxReplicationsOption = Annotated[
+    int, typer.Option("--max-replications", min=3, help="Where --precision ends at the latest.")
+]
+MaxAttemptsOption = Annotated[
+    int | None,
+    typer.Option("--max-attempts", min=1, help="End a run with so many attempts; its results so far count."),
+]
+MaxMemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory", metavar="SIZE", help="End a run whose process holds more, e.g. 2GB; likewise."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -44,18 +82,29 @@ def progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 
 
 @contextmanager
-def user_mistakes() -> Iterator[None]:
-    """Turn a mistake of the user's into one message and exit code 2, an interruption into 130."""
+def _told_mistakes() -> Iterator[None]:
     from sim.conformance import RecordingError
-    from sim.output import ResultsError
+    from sim.limits import OptionError
+    from sim.output import ResultsError, StudyFailed
     from sim.retry import PolicyError
     from sim.scenario import ScenarioError
 
     try:
         yield
-    except (ScenarioError, PolicyError, ResultsError, RecordingError) as error:
+    except (ScenarioError, PolicyError, ResultsError, RecordingError, OptionError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(EXIT_MISTAKE) from None
+    except StudyFailed as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(EXIT_CHECK_FAILED) from None
+
+
+@contextmanager
+def user_mistakes() -> Iterator[None]:
+    """Turn a mistake of the user's into one message and exit code 2, a failed study into 3, Ctrl-C into 130."""
+    try:
+        with _told_mistakes():
+            yield
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None

@@ -9,7 +9,14 @@ import typer
 
 from sim.cli.options import (
     EXIT_CHECK_FAILED,
+    ExecutorOption,
+    JobsOption,
     JsonOption,
+    MaxAttemptsOption,
+    MaxMemoryOption,
+    MaxReplicationsOption,
+    MeasureOption,
+    PrecisionOption,
     ScenarioArgument,
     SetOption,
     progress,
@@ -27,7 +34,16 @@ def run(
     replications: Annotated[
         int | None, typer.Option(min=1, help="Replications instead of the scenario's.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes at a time; results do not depend on it.")] = 1,
+    replication: Annotated[
+        int | None, typer.Option(min=0, help="Run this one alone, as it is in the whole study.")
+    ] = None,
+    precision: PrecisionOption = None,
+    measure: MeasureOption = "goodput_per_s",
+    max_replications: MaxReplicationsOption = 100,
+    max_attempts: MaxAttemptsOption = None,
+    max_memory: MaxMemoryOption = None,
+    jobs: JobsOption = 1,
+    executor: ExecutorOption = "joblib",
     set_: SetOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
     check: Annotated[
@@ -51,7 +67,14 @@ def run(
                 replications=replications,
                 seed=seed,
                 overrides=list(set_ or []),
+                replication=replication,
+                precision=precision,
+                measure=measure,
+                max_replications=max_replications,
+                max_attempts=max_attempts,
+                max_memory=max_memory,
                 jobs=jobs,
+                executor=executor,
                 out=out,
                 on_progress=on_progress,
             )
@@ -70,7 +93,8 @@ def run(
                 f"expected {e['expected']} in {e['arm']}: {e['kind']} was seen {e['count']} times",
                 file=sys.stderr,
             )
-        if check and unmet:
+        tell_failures(study, Replay(scenario, policy, seed, tuple(set_ or ())))
+        if study.failed or (check and unmet):
             raise typer.Exit(EXIT_CHECK_FAILED)
 
 
