@@ -69,13 +69,13 @@ class Lease:
         Whether the holder has ended it, or given it up.
     working : bool
         Whether the slot is at work under it.
-    process, renewer : Process
-        The slot's loop, and the renewer once there is one.
+    process : Process
+        The slot's loop.
     """
 
     __slots__ = (
-        "attempt_id", "attempt_index", "ended", "epoch", "execution", "lease_id", "process", "renewer",
-        "resumption", "working",
+        "attempt_id", "attempt_index", "ended", "epoch", "execution", "lease_id", "process", "resumption",
+        "working",
     )  # fmt: skip
 
     def __init__(self, execution: int, values: Any, process: Process) -> None:
@@ -86,7 +86,6 @@ class Lease:
         self.attempt_index = values["attempt_index"]
         self.resumption = int(values["attempt_type"] == "resumed")
         self.process = process
-        self.renewer: Process | None = None
         self.ended = False
         self.working = False
 
@@ -108,6 +107,8 @@ class LeaseHolder(Linker):
         self._signaler = signaler
         self._lease_ttl_ms = self._spec.lease_ttl // US_PER_MS
         self.renew_every_us = self._spec.renew_every_us
+        # One may outlive its lease: it waits for an answer when the work is done.
+        self.renewers: list[Process] = []
 
     def work(self, lease: Lease, process: Process) -> Story:
         """Work through the stretches that one lease covers, while it is renewed."""
@@ -278,7 +279,8 @@ class LeaseHolder(Linker):
         if self.paused_until_us > self.now_us:
             self.world.kernel.call_at(self.paused_until_us, self._renewal_due, lease)
             return
-        lease.renewer = self.spawn(partial(self._renew, lease))
+        self.renewers = [each for each in self.renewers if each.alive]
+        self.renewers.append(self.spawn(partial(self._renew, lease)))
 
     def _renew(self, lease: Lease, process: Process) -> Story:
         """Renew a lease at every tick until it ends or is lost."""

@@ -145,9 +145,10 @@ class Worker(LeaseHolder):
             slot.idle = slot.asking = False
             if slot.lease is not None:
                 slot.lease.ended = True
-                if slot.lease.renewer is not None:
-                    slot.lease.renewer.kill()
+        for renewer in self.renewers:
+            renewer.kill()
         self.slots = []
+        self.renewers = []
         self.world.recorder.end_all(self.now_us, "abandoned", "crash", self.index)
 
     def loop(self, slot: Slot, process: Process) -> Story:

@@ -127,6 +127,20 @@ def test_intents_open_at_a_crash_are_abandoned_by_it():
     assert crashed == [("acquire", "worker/0", None, 0, 1100, "abandoned", "crash", 1)]
 
 
+def test_a_renewal_that_outlives_its_lease_dies_with_the_worker():
+    """Its answer comes after the crash, to nobody: what it was for has ended with the process."""
+    slow = "{slow: {what: link, factor: 20, from: 11200us, to: 11245us}}"
+    crash = "{crash: {workers: 1, at: 12ms, down: 5ms}}"
+    result = simulate(ONE, "workers={count: 1, lease_ttl: 30ms}", f"faults=[{slow}, {crash}]")
+    (hold,) = (row for row in intents(result) if row[0] == "hold")
+    assert hold == ("hold", "worker/0", 0, 11_240, 12_000, "abandoned", "crash", 1)
+    # Sent before the completion, and carried out after it.
+    assert [row for row in of_execution(result, 0) if row[2] > 11_240] == [
+        ("worker/0", "complete_execution", 11_600, "OK"),
+        ("worker/0", "renew_lease", 13_490, "unknown"),
+    ]
+
+
 def test_a_completion_whose_reply_was_lost_is_confirmed_by_its_replay():
     result = simulate(
         ONE, "link.lose_reply=0.25", "link.timeout=2ms", "horizon.run=400ms", "seed=50", "workers.poll=10ms"
