@@ -118,7 +118,7 @@ def _precision(precision: dict[str, Any]) -> Text:
         f"{arm} unknown" if share is None else f"{arm} {share:.2%}"
         for arm, share in precision["half_width"].items()
     )
-    asked = f"{precision['measure']} to within {precision['share']:.4g} of its mean"
+    asked = f"{precision['measure']} to within {number(100 * precision['share'])} % of its mean"
     if precision["reached"]:
         return Text(f"Precision reached: {asked} ({widest})", "dim")
     return Text(

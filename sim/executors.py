@@ -9,10 +9,12 @@ workers and one in reserve for each, so memory holds few answers whatever the si
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from contextlib import contextmanager
 from functools import cache
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import joblib
@@ -70,6 +72,23 @@ def executor(choice: str, jobs: int) -> AbstractContextManager[Executor]:
     raise OptionError(f"{choice!r} is no executor (try 'joblib', 'dask' or 'dask=tcp://HOST:8786')")
 
 
+@contextmanager
+def _unheard_interrupts() -> Iterator[None]:
+    """Start processes that never hear Ctrl-C, which a terminal sends to all: who started them ends them.
+
+    The mask of blocked signals is inherited. An interruption that comes meanwhile is met at the end.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # or it starts below, and lets interruptions through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 # --- this machine -------------------------------------------------------------------------------------
 
 
@@ -94,8 +113,10 @@ class _Joblib:
             # A replication is a long task: batches of several would only keep the last ones waiting.
             batch_size=1,
         )
+        with _unheard_interrupts():
+            answers = parallel(calls)  # starts the processes
         try:
-            yield from parallel(calls)
+            yield from answers
         except TerminatedWorkerError:
             raise ResultsError(
                 "a worker process was ended from outside, as a system does that runs out of memory: try "
@@ -144,16 +165,18 @@ def _cluster(distributed: Any, jobs: int, address: str | None) -> Iterator[str]:
     if address is not None:
         yield address
         return
-    with distributed.LocalCluster(
-        n_workers=jobs,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address=None,
-        memory_limit=0,  # --max-memory is the limit; Dask's own would kill workers that are in order
-        silence_logs="CRITICAL",
-    ) as cluster:
-        yield cluster.scheduler_address
+    with _unheard_interrupts():
+        made = distributed.LocalCluster(
+            n_workers=jobs,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,  # --max-memory is the limit; Dask's own would kill workers that are in order
+            silence_logs="CRITICAL",
+        )
+    with made:
+        yield made.scheduler_address
 
 
 @contextmanager
@@ -179,7 +202,7 @@ class _Dask:
 
     def run(self, function: Callable[..., Any], tasks: Sequence[Task]) -> Iterator[Any]:
         waiting = iter(tasks)
-        running = self._distributed.as_completed()
+        running = self._distributed.as_completed(loop=self._client.loop)
         under_way = 0
 
         def send() -> int:
@@ -210,11 +233,12 @@ class _Dask:
     def _check_versions(self) -> None:
         """Refuse workers that would write other results than this process."""
         try:
+            self._client.wait_for_workers(1, timeout=_PATIENCE_S)
             found = self._client.run(version)
+        except TimeoutError:
+            raise OptionError(f"the Dask cluster at {self._address} has no workers") from None
         except ImportError:
             found = {"a worker": "none"}
-        if not found:
-            raise OptionError(f"the Dask cluster at {self._address} has no workers")
         other = {worker: theirs for worker, theirs in found.items() if theirs != version()}
         for worker, theirs in sorted(other.items()):
             raise OptionError(

@@ -60,7 +60,19 @@ class ResultsError(Exception):
 
 
 class StudyFailed(Exception):  # noqa: N818 - said of a study, as the message is
-    """No replication of an arm came to its end, so that there is nothing to tabulate."""
+    """No replication of an arm came to its end, so that there is nothing to tabulate.
+
+    Parameters
+    ----------
+    arms
+        The arms without a finished replication.
+    failures
+        All that failed: ``arm, replication, error, at`` each.
+    """
+
+    def __init__(self, arms: Sequence[str], failures: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(f"no replication of {', '.join(arms)} came to its end: there are no results")
+        self.failures = [dict(failure) for failure in failures]
 
 
 class Run(Protocol):

@@ -116,7 +116,7 @@ class Study:
 
     @property
     def failed(self) -> list[dict[str, Any]]:
-        """The replications that raised an error, missing from every table: ``arm, replication, error, at``."""
+        """The replications that raised an error: ``arm, replication, error, at``. No table has them."""
         return list(self.document["failed"])
 
     @property

@@ -256,16 +256,7 @@ def _refuse_empty_arms(making: _Making, failures: Sequence[Failure]) -> None:
     failed = Counter(failure.arm for failure in failures)
     empty = [arm for arm, count in failed.items() if count == making.manifest.replications]
     if empty:
-        shown = [f"{each.arm}/{each.replication}: {each.error}{told_at(each.at)}" for each in failures[:3]]
-        more = [f"... and {len(failures) - 3} more"] if len(failures) > 3 else []
-        raise StudyFailed(
-            "\n".join([f"no replication of {', '.join(empty)} came to its end; no results", *shown, *more])
-        )
-
-
-def told_at(places: Sequence[str]) -> str:
-    """Say, for a message, where in the code an error arose."""
-    return "".join(f"\n    {place}" for place in places)
+        raise StudyFailed(empty, [failure.as_dict() for failure in failures])
 
 
 def _reached(making: _Making, precision: Precision) -> dict[str, Any]:

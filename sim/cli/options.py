@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sim.results import Study
+
+_FAILURES_TOLD: Final = 10
 
 EXIT_MISTAKE, EXIT_CHECK_FAILED, EXIT_INTERRUPTED = 2, 3, 130
 
@@ -85,7 +90,7 @@ def progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 def _told_mistakes() -> Iterator[None]:
     from sim.conformance import RecordingError
     from sim.limits import OptionError
-    from sim.output import ResultsError, StudyFailed
+    from sim.output import ResultsError
     from sim.retry import PolicyError
     from sim.scenario import ScenarioError
 
@@ -94,17 +99,76 @@ def _told_mistakes() -> Iterator[None]:
     except (ScenarioError, PolicyError, ResultsError, RecordingError, OptionError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(EXIT_MISTAKE) from None
-    except StudyFailed as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(EXIT_CHECK_FAILED) from None
 
 
 @contextmanager
 def user_mistakes() -> Iterator[None]:
-    """Turn a mistake of the user's into one message and exit code 2, a failed study into 3, Ctrl-C into 130."""
+    """Turn a mistake of the user's into one message and exit code 2, an interruption into 130."""
     try:
         with _told_mistakes():
             yield
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+class Replay(NamedTuple):
+    """How a single replication of a study is run again from the command line.
+
+    Attributes
+    ----------
+    scenario
+        As the user gave it.
+    seed, overrides, max_attempts
+        Likewise.
+    """
+
+    scenario: str
+    seed: int | None = None
+    overrides: Sequence[str] = ()
+    max_attempts: int | None = None
+
+    def command(self, policy: str | None, replication: int) -> str:
+        """Give the command; without a policy that of the scenario counts."""
+        words = ["contention-sim", "run", self.scenario, "--replication", str(replication)]
+        words += ["--policy", policy] if policy is not None else []
+        words += ["--seed", str(self.seed)] if self.seed is not None else []
+        words += ["--max-attempts", str(self.max_attempts)] if self.max_attempts is not None else []
+        for override in self.overrides:
+            words += ["--set", override]
+        return shlex.join(words)
+
+
+@contextmanager
+def told_failures(command: Callable[[str, int], str]) -> Iterator[Callable[[Study], bool]]:
+    """Tell on standard error of every replication that failed, with the command that runs it again.
+
+    Parameters
+    ----------
+    command
+        Gives that command for an arm and a replication.
+
+    Yields
+    ------
+    Callable
+        To be called with the study: tells what failed in it, and answers whether anything did. A study
+        without any results ends with exit code 3.
+    """
+    from sim.output import StudyFailed
+
+    def tell(failures: Sequence[dict[str, Any]]) -> bool:
+        for failure in failures[:_FAILURES_TOLD]:
+            lines = [f"failed: {failure['arm']}, replication {failure['replication']}: {failure['error']}"]
+            lines += [f"    at {place}" for place in failure["at"]]
+            lines += [f"    again: {command(failure['arm'], failure['replication'])}"]
+            print("\n".join(lines), file=sys.stderr)
+        if len(failures) > _FAILURES_TOLD:
+            print(f"... and {len(failures) - _FAILURES_TOLD} more that failed", file=sys.stderr)
+        return bool(failures)
+
+    try:
+        yield lambda study: tell(study.failed)
+    except StudyFailed as error:
+        tell(error.failures)
+        print(error, file=sys.stderr)
+        raise typer.Exit(EXIT_CHECK_FAILED) from None

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,11 +17,16 @@ from sim.cli.options import (
     MaxReplicationsOption,
     MeasureOption,
     PrecisionOption,
+    Replay,
     ScenarioArgument,
     SetOption,
     progress,
+    told_failures,
     user_mistakes,
 )
+
+if TYPE_CHECKING:
+    from sim.results import Study
 
 
 def run(
@@ -57,7 +62,8 @@ def run(
     Leaves tables (CSV), records (Parquet) and plots (PNG) under results/SCENARIO/STUDY-ID/, and prints a
     table. The same inputs write the same bytes to the same place.
     """
-    with user_mistakes():
+    replay = Replay(scenario, seed, set_ or (), max_attempts)
+    with user_mistakes(), told_failures(lambda _, number: replay.command(policy, number)) as tell:
         from sim import api
 
         with progress(quiet=as_json) as on_progress:
@@ -78,27 +84,31 @@ def run(
                 out=out,
                 on_progress=on_progress,
             )
-        drawn = _draw(study) if plots else []
-        if as_json:
-            print(json.dumps(study.as_dict(), indent=2, allow_nan=False))
-        else:
-            from sim import console
-
-            console.print_study(study)
-            for picture in drawn:
-                print(f"picture: {picture}")
-        unmet = [e for e in study.document["expectations"] if not e["met"]]
+        _show(study, pictures=plots, as_json=as_json)
+        unmet = [e for e in study.expectations if not e["met"]]
         for e in unmet:
             print(
                 f"expected {e['expected']} in {e['arm']}: {e['kind']} was seen {e['count']} times",
                 file=sys.stderr,
             )
-        tell_failures(study, Replay(scenario, policy, seed, tuple(set_ or ())))
-        if study.failed or (check and unmet):
+        if tell(study) or (check and unmet):
             raise typer.Exit(EXIT_CHECK_FAILED)
 
 
-def _draw(study: Any) -> list[Path]:
+def _show(study: "Study", *, pictures: bool, as_json: bool) -> None:
+    """Draw the pictures and print the study."""
+    drawn = _draw(study) if pictures else []
+    if as_json:
+        print(json.dumps(study.as_dict(), indent=2, allow_nan=False))
+        return
+    from sim import console
+
+    console.print_study(study)
+    for picture in drawn:
+        print(f"picture: {picture}")
+
+
+def _draw(study: "Study") -> list[Path]:
     from sim.analysis.plots import save_plots
 
     return list(save_plots(study, study.directory / "plots"))
