@@ -241,14 +241,13 @@ def write_part(
     """
     part = _part(partial, run.arm, run.replication)
     with _explained(partial), _whole_folder(part, partial) as folder:
-        tables = {
-            name: conform(getattr(run, name), schema, run.arm, run.replication)
-            for name, schema in TABLES.items()
-        }
-        for name, table in tables.items():
+        frames = {}
+        for name, schema in TABLES.items():  # one at a time: of a long run each is large
+            table = conform(getattr(run, name), schema, run.arm, run.replication)
             with _parquet(folder / f"{name}.parquet", table.schema) as writer:
                 writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
-        frames = {name: frame(table.select(_COUNTED[name])) for name, table in tables.items()}
+            frames[name] = frame(table.select(_COUNTED[name]))
+        del table
         episodes(frames["contentions"], frames["intents"]).to_parquet(folder / "episodes.parquet")
         _write_json(folder / "summary.json", _summary(run, frames, window_us, notes or {}))
     return part

@@ -79,9 +79,7 @@ def _die(_):
 def test_a_worker_that_is_killed_is_told_of_and_the_rest_kept():
     """As when the system runs out of memory."""
     with (
-        pytest.raises(
-            ResultsError, match=r"ended from outside.*--max-memory.*finished replications are kept"
-        ),
+        pytest.raises(ResultsError, match=r"ended from outside.*--max-memory.*replications are kept"),
         executor("joblib", 2) as pool,
     ):
         list(pool.run(_die, [(1,), (2,)]))

@@ -1,4 +1,4 @@
-"""Killed or interrupted at any instant: nothing half-written, nobody left behind, and it goes on from there."""
+"""Killed or interrupted at any instant: nothing half-written, nobody left behind, and it goes on."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,8 @@ def interrupt(tmp_path, after_s, *more):
     """Press Ctrl-C some time after the start: a terminal sends it to every process of the session."""
     process = begin(tmp_path, *more)
     time.sleep(after_s)
-    try:
+    with suppress(ProcessLookupError):  # it has finished already
         os.killpg(process.pid, signal.SIGINT)
-    except ProcessLookupError:
-        pass  # it has finished already
     printed, complaints = process.communicate(timeout=60)
     return process, printed, complaints
 
@@ -146,8 +145,11 @@ def test_a_second_process_does_not_make_the_same_study(tmp_path):
     from tests.test_output import manifest_of
 
     partial = output.begin(tmp_path, manifest_of())
-    with output.alone(partial):
-        with pytest.raises(output.ResultsError, match="another process is making"), output.alone(partial):
-            pass
+    with (
+        output.alone(partial),
+        pytest.raises(output.ResultsError, match="another process is making"),
+        output.alone(partial),
+    ):
+        pass
     with output.alone(partial):
         pass
