@@ -10,9 +10,10 @@ from sim.scenario import find, load
 from sim.study import arm_of, run_study
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from sim.estimate import Estimate
     from sim.results import Study
     from sim.study import Progress
 
@@ -35,6 +36,7 @@ def run(
     jobs: int = 1,
     executor: str = "joblib",
     out: str | Path = "results",
+    on_estimate: Callable[[Estimate], None] | None = None,
     on_progress: Progress | None = None,
 ) -> Study:
     """Run a scenario and give its study.
@@ -65,6 +67,8 @@ def run(
         ``joblib`` (this machine), ``dask`` or ``dask=ADDRESS`` (a cluster); results do not depend on it.
     out
         Where results go: ``out/<scenario>/<study-id>``.
+    on_estimate
+        Called before a study with what it will need (:class:`sim.estimate.Estimate`), after a short pilot.
     on_progress
         Called with (replications done, replications in all).
 
@@ -101,6 +105,7 @@ def run(
         precision=precision_of(precision, measure, max_replications),
         limits=limits_of(max_attempts, max_memory),
         replication=replication,
+        on_estimate=on_estimate,
         on_progress=on_progress,
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +22,7 @@ from sim import output, results
 from sim.analysis.frequency import KIND_NAMES
 from sim.analysis.outcomes import UNITS
 from sim.analysis.precision import FEWEST, half_widths, replications_needed
+from sim.estimate import estimate
 from sim.executors import executor as executor_of
 from sim.limits import Limits, OptionError
 from sim.output import ResultsError, StudyFailed
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sim.analysis.precision import Precision
+    from sim.estimate import Estimate
     from sim.executors import Executor
     from sim.results import Study
     from sim.retry import PolicySpec
@@ -117,6 +120,7 @@ def run_study(
     precision: Precision | None = None,
     limits: Limits = NO_LIMITS,
     replication: int | None = None,
+    on_estimate: Callable[[Estimate], None] | None = None,
     on_progress: Progress | None = None,
 ) -> Study:
     """Run every replication of every arm.
@@ -143,6 +147,8 @@ def run_study(
         What each run may use; one that needs more ends early and the study says so.
     replication
         Run this one alone, as it is in the whole study.
+    on_estimate
+        Called before the first replication with what the study will need; makes a short pilot run.
     on_progress
         Called with (replications done, replications in all), also for those that an earlier call finished.
 
@@ -167,6 +173,8 @@ def run_study(
     partial = output.begin(out, manifest)
     making = _Making(scenario, arms, manifest, partial, limits, on_progress or _silent)
     with output.alone(partial), executor_of(executor, jobs) as pool:
+        if on_estimate is not None:
+            making.tell_estimate(on_estimate, jobs)
         if precision is None:
             making.run(pool, manifest.replications)
         else:
@@ -194,9 +202,8 @@ class _Making:
     def run(self, pool: Executor, replications: int) -> None:
         """Run what is missing of so many replications of each arm."""
         self.manifest = replace(self.manifest, replications=replications)
-        finished = output.finished_parts(self.partial).keys() | self.failures.keys()
         arms = {arm.name: arm for arm in self.arms}
-        missing = [run for run in self.manifest.runs if run not in finished]
+        missing = self._missing()
         total = len(self.manifest.runs)
         done = total - len(missing)
         self._report(done, total)
@@ -206,6 +213,19 @@ class _Making:
             self._take(answer)
             done += 1
             self._report(done, total)
+
+    def tell_estimate(self, tell: Callable[[Estimate], None], jobs: int) -> None:
+        """Estimate what the missing replications will need; a model that fails is told of by the study."""
+        missing = self._missing()
+        if not missing:
+            return
+        name, policy = self.arms[0]
+        with suppress(Exception):
+            tell(estimate(self.scenario, name, policy, runs=len(missing), jobs=jobs, limits=self._limits))
+
+    def _missing(self) -> list[tuple[str, int]]:
+        finished = output.finished_parts(self.partial).keys() | self.failures.keys()
+        return [run for run in self.manifest.runs if run not in finished]
 
     def values(self, measure: str) -> list[list[float]]:
         """Give a measure of each arm's replications, NaN for those that failed."""

@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from sim.estimate import Estimate
     from sim.results import Study
 
 _FAILURES_TOLD: Final = 10
@@ -110,6 +111,12 @@ def user_mistakes() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def tell_estimate(estimate: Estimate) -> None:
+    """Say on standard error what a study will need: always on a terminal, else where that is much."""
+    if estimate.is_long or sys.stderr.isatty():
+        print(estimate, file=sys.stderr)
 
 
 class Replay(NamedTuple):

@@ -21,6 +21,7 @@ from sim.cli.options import (
     ScenarioArgument,
     SetOption,
     progress,
+    tell_estimate,
     told_failures,
     user_mistakes,
 )
@@ -82,6 +83,7 @@ def run(
                 jobs=jobs,
                 executor=executor,
                 out=out,
+                on_estimate=tell_estimate,
                 on_progress=on_progress,
             )
         _show(study, pictures=plots, as_json=as_json)
