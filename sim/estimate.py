@@ -1,6 +1,6 @@
 """How long a study will take and how much memory it needs, before it begins.
 
-A pilot runs the first few thousand attempts of the first replication and extrapolates by simulated time. It
+A pilot runs the first thousands of attempts of the first replication and extrapolates by simulated time. It
 is as good as the beginning of a scenario is typical of the rest: a burst at the start makes it too high, a
 burst later too low, so it says what it was made from. The results of a study never depend on it.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sim.retry import PolicySpec
     from sim.scenario import Scenario
 
-_PILOT_ATTEMPTS: Final = 5_000
+_PILOT_ATTEMPTS: Final = (5_000, 60_000)
 _LONG_S: Final = 60.0
 _LARGE_BYTES: Final = 2e9
 
@@ -65,9 +65,10 @@ class Estimate(NamedTuple):
 
     def __str__(self) -> str:
         runs = "1 run" if self.runs == 1 else f"{self.runs:,} runs"
+        attempts, seconds = (float(f"{value:.2g}") for value in (self.attempts, self.seconds))
         return (
-            f"estimate: {runs} of about {float(f'{self.attempts:.2g}'):,.0f} attempts; {duration(self.seconds * 1e3)} in "
-            f"{self.jobs} at a time, {format_bytes(self.memory_bytes)} of memory each (from the first "
+            f"estimate: {runs} of about {attempts:,.0f} attempts, {self.jobs} at a time: about "
+            f"{duration(1e3 * seconds)}, {format_bytes(self.memory_bytes)} of memory each (from the first "
             f"{duration(self.seen_us / US_PER_MS)} of simulated time)"
         )
 
@@ -75,7 +76,7 @@ class Estimate(NamedTuple):
 def estimate(
     scenario: Scenario, arm: str, policy: PolicySpec, *, runs: int, jobs: int, limits: Limits
 ) -> Estimate:
-    """Run the beginning of the first replication and extrapolate.
+    """Run the beginning of the first replication and extrapolate; look further where that seems long.
 
     Parameters
     ----------
@@ -88,8 +89,19 @@ def estimate(
     limits
         What each run may use.
     """
+    for enough in _PILOT_ATTEMPTS:
+        rough = _extrapolate(
+            scenario, arm, policy, runs, jobs, limits, min(enough, limits.attempts or enough)
+        )
+        if not rough.is_long:
+            break
+    return rough
+
+
+def _extrapolate(
+    scenario: Scenario, arm: str, policy: PolicySpec, runs: int, jobs: int, limits: Limits, enough: int
+) -> Estimate:
     began = perf_counter()
-    enough = min(_PILOT_ATTEMPTS, limits.attempts or _PILOT_ATTEMPTS)
     pilot = run(scenario, arm, policy, limits=Limits(attempts=enough))
     took_s = perf_counter() - began
     end_us = scenario.horizon.end_us
