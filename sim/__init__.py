@@ -15,20 +15,23 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sim.api import run
+    from sim.api import run, sweep
     from sim.contention import ContentionKind
-    from sim.results import Study, open  # noqa: A004 - sim.open is the public name
+    from sim.results import Study
     from sim.scenario import load
+    from sim.sweep_results import Sweep, open  # noqa: A004 - sim.open is the public name
 
 _HOMES = {
     "run": "sim.api",
-    "open": "sim.results",
+    "sweep": "sim.api",
+    "open": "sim.sweep_results",
     "Study": "sim.results",
+    "Sweep": "sim.sweep_results",
     "load": "sim.scenario",
     "ContentionKind": "sim.contention",
 }
 
-__all__ = ["ContentionKind", "Study", "load", "open", "run"]
+__all__ = ["ContentionKind", "Study", "Sweep", "load", "open", "run", "sweep"]
 
 
 class _Package(ModuleType):

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from sim.analysis.precision import Precision
 from sim.limits import Limits, OptionError, parse_bytes, parse_share
 from sim.scenario import find, load
+from sim.scenario.grid import load_points, make_axis, parse_axis
 from sim.study import arm_of, run_study
+from sim.sweeps import run_sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
+    from typing import Any
 
     from sim.estimate import Estimate
     from sim.results import Study
     from sim.study import Progress
+    from sim.sweep_results import Sweep
 
 DEFAULT: Final = Precision(share=0.05)
 
@@ -91,10 +96,7 @@ def run(
     if replications is not None and (precision is not None or replication is not None):
         other = "a precision finds their number" if precision is not None else "a single one is run"
         raise OptionError(f"a number of replications cannot be given as well: {other}")
-    changed = list(overrides)
-    changed += [f"seed={seed}"] if seed is not None else []
-    changed += [f"replications={replications}"] if replications is not None else []
-    loaded = load(scenario, changed)
+    loaded = load(scenario, _changes(overrides, seed, replications))
     return run_study(
         loaded,
         [arm_of(loaded, policy)],
@@ -123,3 +125,81 @@ def limits_of(max_attempts: int | None, max_memory: str | int | None) -> Limits:
         raise OptionError(f"a run makes at least 1 attempt, not {max_attempts} (max_attempts)")
     memory = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
     return Limits(max_attempts, memory)
+
+
+def sweep(
+    scenario: str | Path,
+    grid: Mapping[str, Sequence[Any] | str] | Sequence[str],
+    *,
+    policies: Sequence[str] = (),
+    replications: int | None = None,
+    seed: int | None = None,
+    overrides: Iterable[str] = (),
+    jobs: int = 1,
+    executor: str = "joblib",
+    out: str | Path = "results",
+    on_progress: Progress | None = None,
+) -> Sweep:
+    """Run a scenario at every combination of some of its values, under each policy.
+
+    All points have the same seed: a replication is the same workload everywhere.
+
+    Parameters
+    ----------
+    scenario
+        A YAML file, or the name of a scenario that ships with the package.
+    grid
+        Values by path: ``{"workers.count": [8, 16, 32], "workers.lease_ttl": "1s..16s*2"}``; text is read as
+        ``--grid`` reads it (:mod:`sim.scenario.grid`). Or the texts of ``--grid`` themselves.
+    policies
+        The arms: policies of the scenario or registered ones; none for the scenario's own policy alone.
+    replications, seed
+        Instead of the scenario's.
+    overrides
+        ``PATH=VALUE`` each, as ``--set`` takes them, before the grid.
+    jobs
+        Processes at a time; results do not depend on it.
+    executor
+        As for :func:`run`.
+    out
+        Where results go: ``out/<scenario>/<sweep-id>``. A sweep that is there already is not run again.
+    on_progress
+        Called with (replications done, replications in all).
+
+    Returns
+    -------
+    Sweep
+        As :func:`sim.open` gives it.
+
+    Raises
+    ------
+    sim.scenario.ScenarioError, sim.retry.PolicyError
+        When the scenario, the grid or a policy has a mistake.
+    sim.output.ResultsError
+        When results cannot be written.
+    """
+    axes = (
+        [
+            parse_axis(f"{path}={values}") if isinstance(values, str) else make_axis(path, values)
+            for path, values in grid.items()
+        ]
+        if isinstance(grid, Mapping)
+        else [parse_axis(text) for text in grid]
+    )
+    return run_sweep(
+        load_points(scenario, axes, _changes(overrides, seed, replications)),
+        axes,
+        policies,
+        name=find(scenario).stem,
+        out=out,
+        jobs=jobs,
+        executor=executor,
+        on_progress=on_progress,
+    )
+
+
+def _changes(overrides: Iterable[str], seed: int | None, replications: int | None) -> list[str]:
+    changed = list(overrides)
+    changed += [f"seed={seed}"] if seed is not None else []
+    changed += [f"replications={replications}"] if replications is not None else []
+    return changed

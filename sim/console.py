@@ -157,7 +157,7 @@ _RECOVERY: Final = (*ENDS, *QUANTILES)
 
 
 def _table(kinds: Sequence[dict[str, Any]], width: int, columns: Sequence[str]) -> Table:
-    table = _plain_table(("kind", *columns), left=1)
+    table = plain_table(("kind", *columns), left=1)
     for kind in kinds:
         name = ContentionKind(kind["kind"])
         label = name.value if width >= _NAMES_FROM_COLUMNS else name.facts.label
@@ -198,7 +198,7 @@ def _rivals(table: pd.DataFrame) -> Iterator[Text | Table]:
         return
     yield Text()
     total = int(table["count"].sum())
-    shown = _plain_table(("refused", "because of", "count", "share", "median race window"), left=2)
+    shown = plain_table(("refused", "because of", "count", "share", "median race window"), left=2)
     for row in pairs.head(_PAIRS_SHOWN).to_dict("records"):
         window = "too few" if math.isnan(row["p50"]) else duration(row["p50"])
         share = f"{row['count'] / total:.1%}"
@@ -209,7 +209,7 @@ def _rivals(table: pd.DataFrame) -> Iterator[Text | Table]:
         yield Text(f"No rival known: {unknown:,} ({unknown / total:.1%})", "dim")
 
 
-def _plain_table(columns: Sequence[str], left: int) -> Table:
+def plain_table(columns: Sequence[str], left: int) -> Table:
     """Make a table with a line below its head; the first so many columns are words, the others numbers."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0), collapse_padding=True, show_edge=False, pad_edge=False)
     for place, column in enumerate(columns):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sim.schema import suggest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 MAX_ROWS: Final = 50_000
@@ -34,19 +35,40 @@ def read_rows(path: Path, column: str) -> list[tuple[int, dict[str, Any]]]:
     ValueError
         When it cannot be read, has no such column, no rows or too many; the message names the file.
     """
-    rows = []
+    return list(iter_rows(path, (column,), MAX_ROWS))
+
+
+def iter_rows(path: Path, columns: Sequence[str], most: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Give the rows of a CSV file with a header one after the other.
+
+    Parameters
+    ----------
+    path
+        The file, UTF-8.
+    columns
+        Columns that it must have.
+    most
+        So many rows at most.
+
+    Raises
+    ------
+    ValueError
+        When it cannot be read, has not these columns, no rows or too many; the message names the file.
+    """
+    count = 0
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             names = reader.fieldnames or []
-            if column not in names:
-                raise ValueError(f"{path} has no column {column!r} ({suggest(column, names)})")
+            for column in columns:
+                if column not in names:
+                    raise ValueError(f"{path} has no column {column!r} ({suggest(column, names)})")
             for row in reader:
-                rows.append((reader.line_num, row))
-                if len(rows) > MAX_ROWS:
-                    raise ValueError(f"{path} has more than {MAX_ROWS} rows; keep a sample of them")
+                count += 1
+                if count > most:
+                    raise ValueError(f"{path} has more than {most} rows; keep a sample of them")
+                yield reader.line_num, row
     except (OSError, UnicodeError, csv.Error) as error:
         raise ValueError(f"cannot read {path}: {error}") from error
-    if not rows:
+    if not count:
         raise ValueError(f"{path} has no rows")
-    return rows

@@ -43,6 +43,12 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 """Number of the layout and meaning of the files; a reader refuses any other."""
 
+SWEEP_MANIFEST: Final = "sweep.json"
+"""What tells the folder of a sweep from that of a study."""
+
+POINTS: Final = "points"
+"""The folder of a sweep in which the studies of its points lie."""
+
 _ROW_GROUP_ROWS: Final = 1 << 20
 _RECORDS: Final = ("contentions", "intents", "executions")
 
@@ -72,6 +78,7 @@ class StudyFailed(Exception):  # noqa: N818 - said of a study, as the message is
 
     def __init__(self, arms: Sequence[str], failures: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(f"no replication of {', '.join(arms)} came to its end: there are no results")
+        self.arms = list(arms)
         self.failures = [dict(failure) for failure in failures]
 
 
@@ -393,6 +400,75 @@ def assemble(
     return place
 
 
+def begin_sweep(out: str | Path, name: str, sweep_id: str) -> Path:
+    """Make the place for the studies of a sweep's points, or find it with what an interrupted one finished.
+
+    Returns
+    -------
+    Path
+        ``OUT/<scenario>/<sweep-id>.partial``; its place without the suffix is free, or holds that sweep.
+
+    Raises
+    ------
+    ResultsError
+        When nothing can be written there, or when the sweep's place is taken by something else.
+    """
+    partial = Path(out) / name / f"{sweep_id}.partial"
+    _refuse_foreign(_place(partial))
+    with _explained(Path(out)):
+        (partial / POINTS).mkdir(parents=True, exist_ok=True)
+    return partial
+
+
+def assemble_sweep(
+    partial: Path, document: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], studies: Sequence[Path]
+) -> Path:
+    """Write the tables of a sweep beside the studies of its points and put it into its place.
+
+    Parameters
+    ----------
+    partial
+        From :func:`begin_sweep`.
+    document
+        For ``sweep.json``; the versions are added.
+    tables
+        For CSV files, by name.
+    studies
+        The folders of the points' studies; what else an interrupted process left beside them goes.
+
+    Raises
+    ------
+    ResultsError
+        When the files cannot be written; the studies stay.
+    """
+    place = _place(partial)
+    with _explained(partial):
+        for folder in sorted({study.parent for study in studies}):
+            for left in sorted(set(folder.iterdir()) - set(studies)):
+                shutil.rmtree(left)
+        for name, table in tables.items():
+            table.to_csv(partial / f"{name}.csv", index=False, lineterminator="\n")
+        _write_json(partial / SWEEP_MANIFEST, {"versions": _versions()} | dict(document))
+        partial.rename(place)
+    return place
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that a user named, whole or not at all.
+
+    Raises
+    ------
+    ResultsError
+        When there is such a file, or it cannot be written.
+    """
+    if path.exists():
+        raise ResultsError(f"{path} exists: it is not replaced. Move it away or name another file")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with _explained(path):
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+
+
 def host_facts(seconds: float, jobs: int, executor: str = "joblib") -> dict[str, Any]:
     """Give what ``host.json`` tells: how long it took, and on what."""
     return {
@@ -500,7 +576,7 @@ def _document(
 ) -> dict[str, Any]:
     lines = [f"{part['arm']}\t{part['replication']}\t{part['fingerprint']}\n" for part in summaries]
     return {
-        "versions": {"contention-sim": version(), "format": FORMAT},
+        "versions": _versions(),
         "name": manifest.name,
         "study_id": manifest.study_id,
         "fingerprint": hashlib.sha256("".join(lines).encode()).hexdigest(),
@@ -516,6 +592,10 @@ def _document(
         "expectations": list(expectations),
         "scenario": manifest.scenario,
     }
+
+
+def _versions() -> dict[str, Any]:
+    return {"contention-sim": version(), "format": FORMAT}
 
 
 @contextmanager
@@ -569,7 +649,7 @@ def _discard(partial: Path) -> None:
 
 def _refuse_foreign(place: Path) -> None:
     """Refuse to replace what was not written here."""
-    ours = ("study.json", "summary.json")
+    ours = ("study.json", "summary.json", SWEEP_MANIFEST)
     if place.exists() and not any((place / name).is_file() for name in ours):
         raise ResultsError(
             f"{place} exists and is no study: it is not replaced. Move it away or choose another --out"

@@ -318,7 +318,7 @@ class Study:
         }
 
     def _csv(self, name: str) -> pd.DataFrame:
-        with _readable(self.directory):
+        with readable(self.directory):
             return pd.read_csv(
                 self.directory / f"{name}.csv",
                 dtype={"arm": str},
@@ -327,12 +327,12 @@ class Study:
             )
 
     def _records(self, name: str, columns: Sequence[str] | None) -> pd.DataFrame:
-        with _readable(self.directory):
+        with readable(self.directory):
             return frame(pq.read_table(self.directory / f"{name}.parquet", columns=columns and list(columns)))
 
     def _runs_of(self, name: str, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         """Give the records of one run after the other; no row group holds rows of two runs."""
-        with _readable(self.directory), pq.ParquetFile(self.directory / f"{name}.parquet") as file:
+        with readable(self.directory), pq.ParquetFile(self.directory / f"{name}.parquet") as file:
             group = 0
             for run in self.document["runs"]:
                 groups, rows = [], 0
@@ -360,7 +360,7 @@ def open(directory: str | Path) -> Study:  # noqa: A001 - reads as sim.open(...)
     path = place / "study.json"
     if not path.is_file():
         raise ResultsError(_not_a_study(place))
-    with _readable(place):
+    with readable(place):
         document = json.loads(path.read_text("utf-8"))
     versions = document.get("versions", {}) if isinstance(document, dict) else {}
     if versions.get("format") != FORMAT:
@@ -408,8 +408,8 @@ def _not_a_study(place: Path) -> str:
 
 
 @contextmanager
-def _readable(place: Path) -> Iterator[None]:
-    """Say in words for the user that a file of a study is missing or damaged."""
+def readable(place: Path) -> Iterator[None]:
+    """Say in words for the user that a file of results is missing or damaged."""
     try:
         yield
     except FileNotFoundError as error:

@@ -14,7 +14,10 @@ import math
 import re
 from decimal import Decimal
 from fractions import Fraction
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 US_PER_MS = 1_000
 US_PER_S = 1_000_000
@@ -132,6 +135,38 @@ def format_rate(per_s: float) -> str:
         if len(text) <= 8 and _per_s(text) == per_s:
             return text
     return f"{_decimal(per_s)}/s"
+
+
+def quantity(value: object) -> tuple[float, str] | None:
+    """Read any amount that a scenario may hold, with the unit of the number that is given back.
+
+    Parameters
+    ----------
+    value
+        A number, a duration or a rate, as a scenario holds it.
+
+    Returns
+    -------
+    tuple of float and str, or None
+        The amount and ``""`` (a plain number), ``"us"`` or ``"1/s"``; None for anything else.
+
+    Examples
+    --------
+    >>> quantity(8), quantity("1.5ms"), quantity("30/min"), quantity("valkey"), quantity(True)
+    ((8.0, ''), (1500.0, 'us'), (0.5, '1/s'), None, None)
+    """
+    if _is_number(value):
+        return float(value), ""
+    readers: tuple[tuple[Callable[[object], float], str], ...] = (
+        (parse_duration_us, "us"),
+        (parse_rate_per_s, "1/s"),
+    )
+    for parse, unit in readers:
+        try:
+            return float(parse(value)), unit
+        except ValueError:
+            continue
+    return None
 
 
 def quoted(value: object) -> str:

@@ -260,7 +260,7 @@ def t_quantiles(level: float, degrees: ArrayLike) -> NDArray[np.float64]:
     """Give Student's two-sided quantile for each number of degrees of freedom; NaN below 1."""
     from scipy.stats import t  # takes a second to import: only where an interval is computed
 
-    return np.asarray(t.ppf((1 + level) / 2, np.asarray(degrees, dtype=np.float64)), dtype=np.float64)
+    return np.asarray(t.ppf((1 + level) / 2, np.asarray(degrees, dtype=float)), dtype=np.float64)
 
 
 def _paired_p_value(differences: NDArray[np.float64]) -> float:

@@ -43,3 +43,18 @@ def number(value: float) -> str:
         return "0"
     decimals = max(0, 2 - math.floor(math.log10(abs(float(f"{value:.3g}")))))
     return f"{value:,.{decimals}f}"
+
+
+def amount(value: float, unit: str) -> str:
+    """Write a value of a measure with its unit; ``-`` for NaN.
+
+    Examples
+    --------
+    >>> [amount(1500, "ms"), amount(-2, "ms"), amount(0.25, "1/s"), amount(3, ""), amount(1.5, "1/n to 1")]
+    ['1.50 s', '-2.00 ms', '0.250/s', '3.00', '1.50']
+    """
+    if math.isnan(value):
+        return "-"
+    if unit == "ms":
+        return f"-{duration(-value)}" if value < 0 else duration(value)
+    return f"{number(value)}/s" if unit == "1/s" else number(value)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sim.estimate import Estimate
-    from sim.results import Study
+
+    Failure = dict[str, Any]
 
 _FAILURES_TOLD: Final = 10
 
@@ -89,6 +90,7 @@ def progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 
 @contextmanager
 def _told_mistakes() -> Iterator[None]:
+    from sim.analysis.fitting import LogError
     from sim.conformance import RecordingError
     from sim.limits import OptionError
     from sim.output import ResultsError
@@ -97,7 +99,7 @@ def _told_mistakes() -> Iterator[None]:
 
     try:
         yield
-    except (ScenarioError, PolicyError, ResultsError, RecordingError, OptionError) as error:
+    except (ScenarioError, PolicyError, ResultsError, RecordingError, OptionError, LogError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(EXIT_MISTAKE) from None
 
@@ -135,46 +137,48 @@ class Replay(NamedTuple):
     overrides: Sequence[str] = ()
     max_attempts: int | None = None
 
-    def command(self, policy: str | None, replication: int) -> str:
-        """Give the command; without a policy that of the scenario counts."""
+    def command(self, policy: str | None, replication: int, overrides: Sequence[str] = ()) -> str:
+        """Give the command; without a policy that of the scenario counts. Overrides come after the user's."""
         words = ["contention-sim", "run", self.scenario, "--replication", str(replication)]
         words += ["--policy", policy] if policy is not None else []
         words += ["--seed", str(self.seed)] if self.seed is not None else []
         words += ["--max-attempts", str(self.max_attempts)] if self.max_attempts is not None else []
-        for override in self.overrides:
+        for override in (*self.overrides, *overrides):
             words += ["--set", override]
         return shlex.join(words)
 
 
 @contextmanager
-def told_failures(command: Callable[[str, int], str]) -> Iterator[Callable[[Study], bool]]:
+def told_failures(
+    command: Callable[[Failure], str],
+) -> Iterator[Callable[[Sequence[Failure]], bool]]:
     """Tell on standard error of every replication that failed, with the command that runs it again.
 
     Parameters
     ----------
     command
-        Gives that command for an arm and a replication.
+        Gives that command for what failed.
 
     Yields
     ------
     Callable
-        To be called with the study: tells what failed in it, and answers whether anything did. A study
+        To be called with what failed in a study: tells of it, and answers whether anything did. A study
         without any results ends with exit code 3.
     """
     from sim.output import StudyFailed
 
-    def tell(failures: Sequence[dict[str, Any]]) -> bool:
+    def tell(failures: Sequence[Failure]) -> bool:
         for failure in failures[:_FAILURES_TOLD]:
             lines = [f"failed: {failure['arm']}, replication {failure['replication']}: {failure['error']}"]
             lines += [f"    at {place}" for place in failure["at"]]
-            lines += [f"    again: {command(failure['arm'], failure['replication'])}"]
+            lines += [f"    again: {command(failure)}"]
             print("\n".join(lines), file=sys.stderr)
         if len(failures) > _FAILURES_TOLD:
             print(f"... and {len(failures) - _FAILURES_TOLD} more that failed", file=sys.stderr)
         return bool(failures)
 
     try:
-        yield lambda study: tell(study.failed)
+        yield tell
     except StudyFailed as error:
         tell(error.failures)
         print(error, file=sys.stderr)

@@ -64,7 +64,7 @@ def run(
     table. The same inputs write the same bytes to the same place.
     """
     replay = Replay(scenario, seed, set_ or (), max_attempts)
-    with user_mistakes(), told_failures(lambda _, number: replay.command(policy, number)) as tell:
+    with user_mistakes(), told_failures(lambda run: replay.command(policy, run["replication"])) as tell:
         from sim import api
 
         with progress(quiet=as_json) as on_progress:
@@ -93,7 +93,7 @@ def run(
                 f"expected {e['expected']} in {e['arm']}: {e['kind']} was seen {e['count']} times",
                 file=sys.stderr,
             )
-        if tell(study) or (check and unmet):
+        if tell(study.failed) or (check and unmet):
             raise typer.Exit(EXIT_CHECK_FAILED)
 
 

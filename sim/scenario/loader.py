@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sim.scenario.document import Path as Keys
+    from sim.scenario.overrides import Override
 
 MOST_LINES: Final = 100
 """More mistakes than this are counted, not told."""
 
 
-def load(path_or_name: str | Path, overrides: Iterable[str] = ()) -> Scenario:
+def load(path_or_name: str | Path, overrides: Iterable[str | Override] = ()) -> Scenario:
     """Load a scenario from a file, or by the name of one that ships with the package.
 
     Parameters
@@ -30,7 +31,7 @@ def load(path_or_name: str | Path, overrides: Iterable[str] = ()) -> Scenario:
     path_or_name
         ``scenarios/claim_storm.yaml`` or ``claim_storm``.
     overrides
-        Assignments as ``--set`` takes them: ``workers.count=64``.
+        Assignments as ``--set`` takes them: ``workers.count=64``; or paths with values already read.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def load(path_or_name: str | Path, overrides: Iterable[str] = ()) -> Scenario:
 
 
 def loads(
-    text: str, overrides: Iterable[str] = (), *, source: str = "scenario", folder: str | Path = "."
+    text: str, overrides: Iterable[str | Override] = (), *, source: str = "scenario", folder: str | Path = "."
 ) -> Scenario:
     """Load a scenario from text.
 
@@ -69,12 +70,12 @@ def loads(
     ScenarioError
         With all mistakes, one line each, in the order of the text.
     """
-    wanted = [setting.parse(each) for each in overrides]
+    wanted = [setting.parse(each) if isinstance(each, str) else each for each in overrides]
     try:
         document = read(text)
     except DocumentError as error:
         raise ScenarioError([f"{source}:{error.line}: {error}"]) from error
-    value, paths = setting.apply(document.value, wanted)
+    value, placed = setting.apply(document.value, wanted)
     if not isinstance(value, dict):
         raise ScenarioError(
             [f"{source}:1: a scenario is a mapping that begins with 'about: ...' and 'workload: ...'"]
@@ -82,10 +83,12 @@ def loads(
     try:
         return Scenario.model_validate(value, context={"folder": Path(folder)})
     except ValidationError as error:
-        raise ScenarioError(_lines(mistakes(error, Scenario), source, document, paths)) from error
+        raise ScenarioError(_lines(mistakes(error, Scenario), source, document, placed)) from error
 
 
-def _lines(found: list[Mistake], source: str, document: Document, overridden: Sequence[Keys]) -> list[str]:
+def _lines(
+    found: list[Mistake], source: str, document: Document, overridden: Sequence[Override]
+) -> list[str]:
     """Say where each mistake stands; those of the file by line, then those of overrides."""
     placed: list[tuple[bool, int, str]] = []
     for path, message in found:
@@ -96,10 +99,11 @@ def _lines(found: list[Mistake], source: str, document: Document, overridden: Se
         shown = f"{dotted(path)}: " if path else ""
         place, mistake = (False, line), f"{source}:{line}: {shown}{message}"
         for nth, override in enumerate(overridden):
-            shared = _shared(override, path)
-            if shared == len(override) or shared > len(known):
-                shown = "" if path == override else f"{dotted(path)}: "
-                place, mistake = (True, nth), f"--set {dotted(override)}: {shown}{message}"
+            shared = _shared(override.path, path)
+            if shared == len(override.path) or shared > len(known):
+                shown = "" if path == override.path else f"{dotted(path)}: "
+                place = (True, nth)
+                mistake = f"{override.option} {dotted(override.path)}: {shown}{message}"
         placed.append((*place, mistake))
     lines = [mistake for _, _, mistake in sorted(placed, key=lambda each: each[:2])]
     more = len(lines) - MOST_LINES

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 class Override(NamedTuple):
-    """A path of a scenario and the value that it is to have."""
+    """A path of a scenario, the value that it is to have, and the option that messages name."""
 
     path: Path
     value: Any
+    option: str = "--set"
 
 
 def parse(text: str) -> Override:
@@ -40,24 +41,24 @@ def parse(text: str) -> Override:
     return Override(tuple(steps), value)
 
 
-def apply(value: Any, overrides: Iterable[Override]) -> tuple[Any, list[Path]]:
+def apply(value: Any, overrides: Iterable[Override]) -> tuple[Any, list[Override]]:
     """Give a copy of a document's value with overrides carried out in their order.
 
     Returns
     -------
     tuple
-        The new value, and the path that each override has set (indices of lists as numbers).
+        The new value, and the overrides with the paths that they have set (indices of lists as numbers).
 
     Raises
     ------
     ScenarioError
         When a path leads nowhere.
     """
-    paths = []
+    placed = []
     for override in overrides:
         value, path = _replaced(value, override, 0)
-        paths.append(path)
-    return value, paths
+        placed.append(override._replace(path=path))
+    return value, placed
 
 
 def _replaced(value: Any, override: Override, depth: int) -> tuple[Any, Path]:
@@ -77,7 +78,7 @@ def _replaced(value: Any, override: Override, depth: int) -> tuple[Any, Path]:
         return items, (index, *below)
     here = dotted(override.path[:depth])
     raise ScenarioError([
-        f"--set {dotted(override.path)}: {here} is {quoted(value)}, which holds no key {step!r} "
+        f"{override.option} {dotted(override.path)}: {here} is {quoted(value)}, which holds no key {step!r} "
         f"(replace it as a whole: --set '{here}={{{step}: ...}}')"
     ])  # fmt: skip
 
@@ -89,5 +90,5 @@ def _index(items: list[Any], override: Override, depth: int) -> int:
     here, last = dotted(override.path[:depth]), len(items)
     legal = "0, which adds one" if last == 0 else f"0 to {last - 1}, or {last} to add one"
     raise ScenarioError(
-        [f"--set {dotted(override.path)}: {here} is a list; {step!r} is no index of it ({legal})"]
+        [f"{override.option} {dotted(override.path)}: {here} is a list; {step!r} is no index of it ({legal})"]
     )

@@ -15,6 +15,8 @@ from sim.analysis.plots.rivals import race_windows, rivals
 from sim.analysis.rivals import NOBODY
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from sim.analysis.plots.base import Drawable
 
 
@@ -44,8 +46,13 @@ def save_plots(study: Drawable, directory: str | Path) -> list[Path]:
         if (study.rivals()["rival_kind"] != NOBODY).any():
             figures |= {"rivals": rivals(study).figure, "race_windows": race_windows(study).figure}
         for name, figure in figures.items():
-            path, temporary = folder / f"{name}.png", folder / f".{name}.{os.getpid()}"
-            figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
-            temporary.replace(path)
-            written.append(path)
+            written.append(write_png(figure, folder / f"{name}.png"))
     return written
+
+
+def write_png(figure: Figure, path: Path) -> Path:
+    """Write a figure whole or not at all; the same figure gives the same bytes. Gives the path back."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}")
+    figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+    temporary.replace(path)
+    return path
