@@ -82,7 +82,7 @@ def rivals(table: pd.DataFrame, arms: Sequence[str], by: Sequence[str] = ()) -> 
         milliseconds. A row for each group that occurs, most frequent first within an arm.
     """
     keys = [*PAIR, *by]
-    summed = _quantiles(table, ["arm", *keys], "size")
+    summed = plain(_quantiles(table, ["arm", *keys], "size"))
     summed["_arm"] = summed["arm"].map({arm: place for place, arm in enumerate(arms)})
     summed = summed.sort_values(["_arm", "count", *keys], ascending=[True, False, *[True] * len(keys)])
     return summed.drop(columns="_arm").reset_index(drop=True)
