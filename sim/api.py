@@ -42,6 +42,7 @@ def run(
     executor: str = "joblib",
     out: str | Path = "results",
     on_estimate: Callable[[Estimate], None] | None = None,
+    keep_attempts: bool = False,
     on_progress: Progress | None = None,
 ) -> Study:
     """Run a scenario and give its study.
@@ -74,6 +75,8 @@ def run(
         Where results go: ``out/<scenario>/<study-id>``.
     on_estimate
         Called before a study with what it will need (:class:`sim.estimate.Estimate`), after a short pilot.
+    keep_attempts
+        Keep every attempt as a row besides (:meth:`Study.attempts`); many millions fill a disk.
     on_progress
         Called with (replications done, replications in all).
 
@@ -108,6 +111,7 @@ def run(
         limits=limits_of(max_attempts, max_memory),
         replication=replication,
         on_estimate=on_estimate,
+        keep_attempts=keep_attempts,
         on_progress=on_progress,
     )
 

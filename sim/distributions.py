@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 PERCENTILES: Final[Mapping[str, float]] = {"p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 _BELOW_ONE: Final = math.nextafter(1.0, 0.0)
+_LEAST_UNIFORM: Final = 2.0**-54
+"""Half the least uniform above 0 that a generator gives."""
 
 
 class Family(Choice):
@@ -285,6 +287,40 @@ class LogNormal(_WithTail):
         """Median exp(sigma^2 / 2)."""
         median, sigma = self.parameters
         return median * math.exp(sigma**2 / 2)
+
+
+class Normal(Part, Family):
+    """The bell curve; durations have no negative part, so what falls there is cut to 0 or folded back.
+
+    With sd well below the mean there is next to nothing to cut: at 5 standard deviations 3 draws in 10
+    million.
+    """
+
+    key: ClassVar[str] = "normal"
+    example: ClassVar[str] = "{normal: {mean: 10ms, sd: 2ms}}"
+
+    mean: Duration = field(..., "The mean, before anything is cut or folded.")
+    sd: Interval = field(..., "The standard deviation, before anything is cut or folded.")
+    below_zero: Literal["cut", "fold"] = field(
+        "cut", "What becomes of values below 0: 0 itself, or the same value without its sign."
+    )
+
+    def quantile(self, uniform: Floats) -> Floats:
+        """Q(u) = max(0, mean + sd z(u)); folded: |mean + sd z(u)|, no quantile but so distributed."""
+        from scipy.special import ndtri  # costs 0.2 s, which reading a scenario need not pay
+
+        if self.below_zero == "cut":
+            return np.maximum(0.0, self.mean + self.sd * np.asarray(ndtri(uniform), dtype=np.float64))
+        # z(0) is minus infinity, which folded would be an endless duration.
+        inside = np.maximum(uniform, _LEAST_UNIFORM)
+        return np.abs(self.mean + self.sd * np.asarray(ndtri(inside), dtype=np.float64))
+
+    def mean_us(self) -> float:
+        """With r = mean / sd: mean Phi(r) + sd phi(r); folded: mean (2 Phi(r) - 1) + 2 sd phi(r)."""
+        standard, r = NormalDist(), self.mean / self.sd
+        if self.below_zero == "cut":
+            return self.mean * standard.cdf(r) + self.sd * standard.pdf(r)
+        return self.mean * (2 * standard.cdf(r) - 1) + 2 * self.sd * standard.pdf(r)
 
 
 class Gamma(_Solved):
@@ -581,6 +617,7 @@ AnyFamily = (
     | Triangular
     | Exponential
     | LogNormal
+    | Normal
     | Gamma
     | Weibull
     | Pareto

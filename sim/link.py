@@ -17,9 +17,11 @@ Messages between actors (claim requests, grants, hand-outs) take a request delay
 
 from __future__ import annotations
 
+from array import array
 from heapq import heappush
 from typing import TYPE_CHECKING, Any, Final
 
+from sim.ledger import GRANTED, REFUSED, stage_of
 from sim.record import NONE, UNKNOWN, Attempt, Op
 from sim.store import OPERATIONS, Store
 from sim.transactions import TransactionServer
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sim.kernel import Kernel, Process
-    from sim.record import ExecutionLedger, Intent, Recorder
+    from sim.ledger import ExecutionLedger
+    from sim.record import Intent, Recorder
     from sim.rng import Streams
     from sim.scenario.model import Link as LinkSpec
     from sim.scenario.model import Store as StoreSpec
@@ -84,18 +87,28 @@ class Server:
     service : Callable
         Draws how long an operation takes (microseconds).
     busy_until_us : int
+    begun_us, ended_us : array
+        When a busy period began, and when the one before had ended: written when an idle one is over.
     outages : int
         Outage windows that go on; above 0, what arrives has no effect and no answer.
     """
 
-    __slots__ = ("busy_until_us", "operations", "outages", "service", "store")
+    __slots__ = ("begun_us", "busy_until_us", "ended_us", "operations", "outages", "service", "store")
+    sessions: Final = 1
 
     def __init__(self, store: Store, service: Callable[[], int]) -> None:
         self.store = store
         self.service = service
         self.busy_until_us = 0
+        # One empty busy period at the first instant, so that the two columns are always in step.
+        self.begun_us = array("q", [0])
+        self.ended_us = array("q")
         self.outages = 0
         self.operations = tuple(getattr(store, op.name) for op in OPS)
+
+    def busy_us(self) -> tuple[array[int], array[int]]:
+        """Give the instants at which it became busy, and those at which it became idle again."""
+        return self.begun_us, self.ended_us + array("q", [self.busy_until_us])
 
 
 def servers_of(spec: StoreSpec, kernel: Kernel, streams: Streams) -> list[Server | TransactionServer]:
@@ -209,6 +222,15 @@ class Link:
         """Send a message to another actor, which gets it after a request delay of the sender."""
         self._kernel.call_at(self._kernel._now + extra_us + sender.request(), deliver, content)
 
+    def sent_and_open(self) -> list[int]:
+        """Give the instants at which those attempts were sent whose actors wait for the outcome, in order.
+
+        Each is in the queue of events, some twice: its arrival, its delivery, its time-out.
+        """
+        arguments = (entry[5] for entry in self._queue if entry[3] is None)
+        attempts = dict.fromkeys(each for each in arguments if isinstance(each, Attempt))
+        return sorted(each.sent_us for each in attempts if not hasattr(each, "done_us"))
+
     def _serve(self, attempt: Attempt) -> None:
         """Carry out an operation for when its turn comes, which is known at its arrival."""
         now_us = self._kernel._now
@@ -218,6 +240,8 @@ class Link:
             return
         start_us = server.busy_until_us
         if start_us < now_us:
+            server.ended_us.append(start_us)
+            server.begun_us.append(now_us)
             start_us = now_us
         attempt.arrived_us = now_us
         attempt.started_us = start_us
@@ -283,8 +307,9 @@ class Link:
         self._record(attempt, outcome)
         if outcome.kind is None and not outcome.ok and outcome is not UNKNOWN:
             raise ModelError(f"{owner.name}: {attempt.op.name}{attempt.arguments} was answered {outcome!r}")
-        if owner.watches and process.alive:
-            owner.observe(attempt, outcome)
+        if owner.watches:
+            # What a fleet shares outlives its processes: it sees the answer though nobody waits for it.
+            owner.observe(attempt, attempt.outcome)
         process.resume(outcome)
 
     def _slot_effect(
@@ -301,62 +326,59 @@ class Link:
 
 
 def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome], None] | None]:
-    """Say which operations change what became of an execution, and how."""
+    """Say which operations change what an execution is, and take down what it has become.
 
-    def created(attempt: Attempt, outcome: Outcome) -> None:
-        if outcome.code == "OK":
-            ledger.created(attempt.execution, attempt.started_us)
+    The store stamps what an operation changes: an execution that bears another stamp has not changed. A
+    refusal may change it too (a lapsed lease is marked, an execution out of reclaims fails).
+    """
 
-    def leased(attempt: Attempt, outcome: Outcome) -> None:
-        if outcome.ok:
-            ledger.leased(attempt.execution, attempt.started_us)
-        elif outcome.code == "max_retries_exhausted":
-            ledger.finished(attempt.execution, attempt.started_us, "failed")
+    def look_at(attempt: Attempt, execution: int) -> None:
+        store = attempt.server.store
+        ex = store.executions.get(execution)
+        if ex is not None and ex.changed is store.stamp:
+            stage = stage_of(ex.state.words)
+            ledger.changed(execution, attempt.started_us, stage, attempt.op.index, ex.attempt_index)
+
+    def of_one(attempt: Attempt, _: Outcome) -> None:
+        look_at(attempt, attempt.execution)
+
+    def renewed(attempt: Attempt, outcome: Outcome) -> None:
+        if not outcome.ok:
+            look_at(attempt, attempt.execution)
 
     def next_leased(attempt: Attempt, outcome: Outcome) -> None:
         if outcome.ok and outcome.values["execution"] is not None:
-            ledger.leased(outcome.values["execution"], attempt.started_us)
+            look_at(attempt, outcome.values["execution"])
 
-    def ended(attempt: Attempt, outcome: Outcome) -> None:
-        end = _ENDS.get(outcome.values.get("outcome", "")) if outcome.ok else None
-        if end is not None and outcome.code == "OK":
-            ledger.finished(attempt.execution, attempt.started_us, end)
+    def granted(attempt: Attempt, outcome: Outcome) -> None:
+        if outcome.ok:
+            ledger.changed(attempt.execution, attempt.started_us, GRANTED, attempt.op.index)
+        elif outcome.code == "capability_mismatch":
+            ledger.changed(attempt.execution, attempt.started_us, REFUSED, attempt.op.index)
 
-    def child_skipped(attempt: Attempt, outcome: Outcome) -> None:
-        if outcome.ok and outcome.values.get("child_skipped"):
-            ledger.finished(attempt.execution, attempt.started_us, "skipped")
+    def admitted(attempt: Attempt, outcome: Outcome) -> None:
+        if not outcome.ok:
+            ledger.changed(attempt.execution, attempt.started_us, REFUSED, attempt.op.index)
 
     effects: list[Callable[[Attempt, Outcome], None] | None] = [None] * len(OPS)
-    by_name = {
-        "create_execution": created,
-        "claim_execution": leased,
-        "claim_resumed_execution": leased,
-        "reclaim_execution": leased,
+    special = {
+        "renew_lease": renewed,
         "claim_next": next_leased,
-        "resolve_dependency": child_skipped,
-        **dict.fromkeys(
-            (
-                "complete_execution",
-                "fail_execution",
-                "cancel_execution",
-                "expire_execution",
-                "expire_suspension",
-            ),
-            ended,
-        ),
+        "issue_claim_grant": granted,
+        "issue_reclaim_grant": granted,
+        "check_admission_and_record": admitted,
     }
-    for name, effect in by_name.items():
+    for name, effect in {**dict.fromkeys(_CHANGING, of_one), **special}.items():
         effects[OP[name].index] = effect
     return effects
 
 
-# What the operations that may end an execution answer when they did.
-_ENDS: Final = {
-    "completed": "success",
-    "terminal_failed": "failed",
-    "fail": "failed",
-    "cancelled": "cancelled",
-    "cancel": "cancelled",
-    "expired": "expired",
-    "expire": "expired",
-}
+_CHANGING: Final = (
+    "create_execution", "claim_execution", "claim_resumed_execution", "reclaim_execution",
+    "mark_lease_expired_if_due", "revoke_lease", "requeue_lapsed_grant", "complete_execution",
+    "fail_execution", "delay_execution", "move_to_waiting_children", "create_pending_waitpoint",
+    "suspend_execution", "cancel_execution", "expire_execution", "promote_delayed",
+    "block_execution_for_admission", "unblock_execution", "deliver_signal", "expire_suspension",
+    "resume_execution", "apply_dependency_to_child", "resolve_dependency", "promote_blocked_to_eligible",
+)  # fmt: skip
+"""What may change what its own execution is, accepted or refused."""

@@ -24,7 +24,12 @@ def policies() -> Listing:
     from sim.retry import policies as registered
 
     rows = [[", ".join([p.name, *p.aliases]), p.formula, p.defaults, p.scope, p.source] for p in registered()]
-    return "retry policies", ["name (aliases)", "formula", "defaults", "state", "source"], rows
+    # What the formulas take for granted stands once, above them.
+    title = (
+        "retry policies; n is the number of the retry, from 1; U(a, b) is drawn evenly; attempts count the "
+        "first; a class of one's own is given as module:Class"
+    )
+    return title, ["name (aliases)", "formula", "defaults", "state", "source"], rows
 
 
 def scenarios() -> Listing:

@@ -32,7 +32,16 @@ import pyarrow.parquet as pq
 
 from sim.analysis.frequency import count_contentions, count_met, frequency
 from sim.analysis.outcomes import UNITS, outcomes, run_table
-from sim.analysis.records import ATTEMPTS, INTENTS, TABLES, conform, frame
+from sim.analysis.records import (
+    ATTEMPT_ROWS,
+    ATTEMPTS,
+    EXECUTIONS,
+    INTENTS,
+    SERIES,
+    TABLES,
+    conform,
+    frame,
+)
 from sim.analysis.recovery import episodes, recovery
 from sim.analysis.rivals import PAIR, RACE_COLUMNS, races, rivals
 from sim.units import US_PER_S
@@ -40,7 +49,7 @@ from sim.units import US_PER_S
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Number of the layout and meaning of the files; a reader refuses any other."""
 
 SWEEP_MANIFEST: Final = "sweep.json"
@@ -50,14 +59,16 @@ POINTS: Final = "points"
 """The folder of a sweep in which the studies of its points lie."""
 
 _ROW_GROUP_ROWS: Final = 1 << 20
-_RECORDS: Final = ("contentions", "intents", "executions")
+_RECORDS: Final = ("contentions", "intents", "executions", "series")
+_KEPT_ATTEMPTS: Final = "attempt_rows"
 
 # What the small tables are made of: the other columns of a long run would only fill memory.
 _COUNTED: Final = {
     "contentions": ["arm", "replication", "done_us", "kind", "intent", "root", "in_window"],
     "intents": [name for name in INTENTS.names if name not in ("execution", "cause")],
-    "executions": ["created_us", "finished_us", "outcome", "in_window"],
+    "executions": [name for name in EXECUTIONS.names if name not in ("execution", "class", "leased_us")],
     "attempts": ATTEMPTS.names,
+    "series": SERIES.names,
 }
 
 
@@ -113,6 +124,14 @@ class Run(Protocol):
     def attempts(self) -> pa.Table:
         """All attempts, as counts."""
 
+    @property
+    def series(self) -> pa.Table:
+        """Levels over time."""
+
+    @property
+    def attempt_rows(self) -> pa.Table | None:
+        """All attempts, one row each, where they were kept."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
@@ -136,6 +155,8 @@ class Manifest:
         What else decides the results, as JSON: limits of a run, the precision that is asked for.
     first : int
         Number of the first replication: not 0 where a single one is replayed.
+    keep_attempts : bool
+        Whether the study holds every attempt as a row. Its identity does not depend on it.
     """
 
     name: str
@@ -146,6 +167,7 @@ class Manifest:
     window_us: tuple[int, int]
     options: Mapping[str, Any] = field(default_factory=dict)
     first: int = 0
+    keep_attempts: bool = False
 
     @property
     def study_id(self) -> str:
@@ -251,10 +273,12 @@ def write_part(
         frames = {}
         for name, schema in TABLES.items():  # one at a time: of a long run each is large
             table = conform(getattr(run, name), schema, run.arm, run.replication)
-            with _parquet(folder / f"{name}.parquet", table.schema) as writer:
-                writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
+            _write_table(folder / f"{name}.parquet", table)
             frames[name] = frame(table.select(_COUNTED[name]))
         del table
+        if run.attempt_rows is not None:
+            rows = conform(run.attempt_rows, ATTEMPT_ROWS, run.arm, run.replication)
+            _write_table(folder / f"{_KEPT_ATTEMPTS}.parquet", rows)
         episodes(frames["contentions"], frames["intents"]).to_parquet(folder / "episodes.parquet")
         _write_json(folder / "summary.json", _summary(run, frames, window_us, notes or {}))
     return part
@@ -324,9 +348,23 @@ def measured(partial: str | Path, measure: str) -> dict[tuple[str, int], float]:
     return values
 
 
-def finished_parts(partial: str | Path) -> dict[tuple[str, int], dict[str, Any]]:
-    """Find the finished replications: (arm, replication) and the notes given with each, in name order."""
-    return {(part["arm"], part["replication"]): part["notes"] for _, part in _parts(Path(partial))}
+def finished_parts(
+    partial: str | Path, *, keep_attempts: bool = False
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """Find the finished replications: (arm, replication) and the notes given with each, in name order.
+
+    Parameters
+    ----------
+    partial
+        From :func:`begin`.
+    keep_attempts
+        Only those count of which every attempt was kept.
+    """
+    return {
+        (part["arm"], part["replication"]): part["notes"]
+        for folder, part in _parts(Path(partial))
+        if not keep_attempts or (folder / f"{_KEPT_ATTEMPTS}.parquet").is_file()
+    }
 
 
 def assemble(
@@ -374,7 +412,7 @@ def assemble(
     Raises
     ------
     ResultsError
-        When replications are missing or the files cannot be written; the parts stay.
+        When replications (or their attempts) are missing or the files cannot be written; the parts stay.
     """
     partial = Path(partial)
     found = {(part["arm"], part["replication"]): (folder, part) for folder, part in _parts(partial)}
@@ -390,8 +428,10 @@ def assemble(
     place = _place(partial)
     with _explained(partial):
         with _whole_folder(place, partial) as staging:
-            for name in _RECORDS:
-                _join(staging / f"{name}.parquet", [folder / f"{name}.parquet" for folder, _ in parts])
+            joined = {name: name for name in _RECORDS}
+            joined |= {"attempts": _KEPT_ATTEMPTS} if manifest.keep_attempts else {}
+            for name, of_part in joined.items():
+                _join(staging / f"{name}.parquet", [folder / f"{of_part}.parquet" for folder, _ in parts])
             _write_tables(staging, manifest, parts)
             document = _document(manifest, [part for _, part in parts], faults, expectations)
             _write_json(staging / "study.json", incidents | document)
@@ -507,9 +547,14 @@ def _summary(
         "rows": {name: len(frames[name]) for name in _RECORDS},
         "counts": count_contentions(contentions).to_dict("records"),
         "met": count_met(contentions, intents).to_dict("records"),
-        "outcomes": outcomes(intents, frames["executions"], frames["attempts"], window_us),
+        "outcomes": outcomes(intents, frames["executions"], frames["attempts"], frames["series"], window_us),
         "notes": dict(notes),
     }
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    with _parquet(path, table.schema) as writer:
+        writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
 
 
 def _join(path: Path, sources: list[Path]) -> None:

@@ -1,9 +1,9 @@
-"""What an attempt, a contention, an intent and an execution is, and how a run writes them down.
+"""What an attempt, a contention and an intent is, and how a run writes them down.
 
 Records are facts: nothing is counted here that cannot be counted from the rows. Rows are packed into
 byte buffers (a tenth of the memory of tuples, nothing for the garbage collector to walk) and become
-columns in blocks. Attempts are only kept as counts by actor kind, operation and answer; contentions,
-intents and executions are kept row by row.
+columns in blocks. Attempts are only kept as counts by actor kind, operation and answer, and as the number
+in flight over time; contentions and intents are kept row by row. Executions: :mod:`sim.ledger`.
 
 The tables, their columns and their meaning are those of ``measures`` in the reference documentation.
 """
@@ -11,7 +11,6 @@ The tables, their columns and their meaning are those of ``measures`` in the ref
 from __future__ import annotations
 
 import hashlib
-from array import array
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from sim.contention import KINDS, kind_of
+from sim.levels import Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -178,7 +178,6 @@ GOALS: Final = (
     "revoke", "reprioritise", "repair",
 )  # fmt: skip
 RESOLUTIONS: Final = ("recovered", "satisfied", "abandoned", "open", "relayed")
-OUTCOMES: Final = ("success", "failed", "cancelled", "expired", "skipped")
 CAUSES: Final = ("policy", "superseded", "crash")
 _GOAL = {name: index for index, name in enumerate(GOALS)}
 _RESOLUTION = {name: index for index, name in enumerate(RESOLUTIONS)}
@@ -196,6 +195,9 @@ class Recorder:
         Names of the actions that a policy can answer, by index.
     window_us
         Start and end of the window that tables take: [warmup, warmup + run).
+    edges
+        Edges of the bins over which the attempts in flight are integrated (microseconds); without them
+        the window alone is told from the rest.
     keep_attempts
         Keep every attempt as a row, not only their counts.
 
@@ -203,6 +205,9 @@ class Recorder:
     ----------
     on_block : Callable or None
         Called whenever a block of attempts is full: the place for what would cost too much per attempt.
+    in_flight : Level
+        Attempts that were sent and of which the actor has not learned the outcome; complete when the run has
+        ended and :meth:`leave_open` has been called.
     """
 
     def __init__(
@@ -211,6 +216,7 @@ class Recorder:
         actions: Sequence[str],
         window_us: tuple[int, int],
         *,
+        edges: np.ndarray | None = None,
         keep_attempts: bool = False,
     ) -> None:
         self._ops = [op.name for op in ops]
@@ -220,6 +226,7 @@ class Recorder:
         self._block_bytes = _BLOCK_BYTES
         self.on_block: Callable[[], None] | None = None
         self._kept: list[np.ndarray] | None = [] if keep_attempts else None
+        self.in_flight = Level(np.unique([0, *window_us]) if edges is None else edges)
         self._counts: dict[tuple[str, int, int, int], list[int]] = {}
         self._contentions: list[np.ndarray] = []
         self._contention_rows = bytearray()
@@ -249,10 +256,14 @@ class Recorder:
             _GOAL[intent.goal], _RESOLUTION[resolution], _CAUSE[cause],
         )  # fmt: skip
 
-    def end_all(self, end_us: int, resolution: str, cause: str | None = None, actor: int = NONE) -> None:
-        """End every open intent, or every one of one actor."""
-        for intent in [i for i in self._open.values() if actor in (NONE, i.actor)]:
-            self.end(intent, end_us, resolution, cause)
+    def open_of(self, actor: int) -> list[Intent]:
+        """Give the intents of an actor that go on, in the order of their beginning."""
+        return [intent for intent in self._open.values() if intent.actor == actor]
+
+    def end_all(self, end_us: int, resolution: str) -> None:
+        """End every open intent."""
+        for intent in list(self._open.values()):
+            self.end(intent, end_us, resolution)
 
     def attempt(self, attempt: Attempt, outcome: Ok | Refused | Unknown) -> None:
         """Take down one attempt when its actor learns the outcome, and the contention if it was refused."""
@@ -308,12 +319,18 @@ class Recorder:
             self._contention_rows, len(self._contention_rows) - _DECISION.size, action, delay_us
         )
 
+    def leave_open(self, sent_us: Sequence[int]) -> None:
+        """Take down when those attempts were sent that are still under way at the end of the run."""
+        self._count_attempts()
+        self.in_flight.add(sent_us, [])
+
     def _count_attempts(self) -> None:
         rows = np.frombuffer(self._attempts, _ATTEMPT)
         if self._kept is not None:
             self._kept.append(rows.copy())
         start_us, end_us = self._window_us
         inside = (rows["done_us"] >= start_us) & (rows["done_us"] < end_us)
+        self.in_flight.add(rows["sent_us"], rows["done_us"])
         names, kinds = np.unique([kind for _, kind in self.actors], return_inverse=True)
         shape = (len(names), len(self._ops), len(ANSWERS), len(self._codes))
         keys = np.ravel_multi_index((kinds[rows["actor"]], rows["op"], rows["answer"], rows["code"]), shape)
@@ -337,22 +354,22 @@ class Recorder:
             "sent_us": rows["sent_us"],
             "arrived_us": rows["arrived_us"],
             "done_us": rows["done_us"],
-            "actor": _names(rows["actor"], actors),
-            "actor_kind": _names(rows["actor"], [kind for _, kind in self.actors]),
-            "op": _names(rows["op"], self._ops),
-            "code": _names(rows["code"], list(self._contention_codes)),
-            "kind": _names(rows["kind"], [kind.value for kind in KINDS]),
-            "execution": _or_null(rows["execution"]),
-            "flow": _or_null(rows["flow"]),
-            "waitpoint": _or_null(rows["waitpoint"]),
-            "intent": _or_null(rows["intent"]),
-            "root": _or_null(rows["root"]),
+            "actor": named(rows["actor"], actors),
+            "actor_kind": named(rows["actor"], [kind for _, kind in self.actors]),
+            "op": named(rows["op"], self._ops),
+            "code": named(rows["code"], list(self._contention_codes)),
+            "kind": named(rows["kind"], [kind.value for kind in KINDS]),
+            "execution": or_null(rows["execution"]),
+            "flow": or_null(rows["flow"]),
+            "waitpoint": or_null(rows["waitpoint"]),
+            "intent": or_null(rows["intent"]),
+            "root": or_null(rows["root"]),
             "nth": rows["nth"],
-            "action": _names(rows["action"], self._actions),
-            "delay_us": _or_null(rows["delay_us"]),
-            "rival_actor": _names(rows["rival_actor"], actors),
-            "rival_op": _names(rows["rival_op"], self._ops),
-            "rival_age_us": _or_null(rows["rival_age_us"]),
+            "action": named(rows["action"], self._actions),
+            "delay_us": or_null(rows["delay_us"]),
+            "rival_actor": named(rows["rival_actor"], actors),
+            "rival_op": named(rows["rival_op"], self._ops),
+            "rival_age_us": or_null(rows["rival_age_us"]),
             "in_window": self._inside(rows["done_us"]),
         })  # fmt: skip
 
@@ -363,14 +380,14 @@ class Recorder:
         return pa.table({
             "intent": rows["intent"],
             "root": rows["root"],
-            "goal": _names(rows["goal"], GOALS),
-            "actor": _names(rows["actor"], [name for name, _ in self.actors]),
-            "actor_kind": _names(rows["actor"], [kind for _, kind in self.actors]),
-            "execution": _or_null(rows["execution"]),
+            "goal": named(rows["goal"], GOALS),
+            "actor": named(rows["actor"], [name for name, _ in self.actors]),
+            "actor_kind": named(rows["actor"], [kind for _, kind in self.actors]),
+            "execution": or_null(rows["execution"]),
             "start_us": rows["start_us"],
             "end_us": rows["end_us"],
-            "resolution": _names(rows["resolution"], RESOLUTIONS),
-            "cause": _names(rows["cause"], CAUSES),
+            "resolution": named(rows["resolution"], RESOLUTIONS),
+            "cause": named(rows["cause"], CAUSES),
             "attempts": rows["attempts"],
             "in_window": self._inside(rows["start_us"]),
         })  # fmt: skip
@@ -384,11 +401,11 @@ class Recorder:
             for (actor_kind, op, answer, code), (count, total) in self._counts.items()
         )
         return pa.table({
-            "actor_kind": _dictionary([row[0] for row in rows]),
-            "op": _dictionary([row[1] for row in rows]),
-            "answer": _dictionary([row[2] for row in rows]),
-            "code": _dictionary([row[3] for row in rows]),
-            "kind": _dictionary([_kind_name(*row[1:4]) for row in rows]),
+            "actor_kind": dictionary([row[0] for row in rows]),
+            "op": dictionary([row[1] for row in rows]),
+            "answer": dictionary([row[2] for row in rows]),
+            "code": dictionary([row[3] for row in rows]),
+            "kind": dictionary([_kind_name(*row[1:4]) for row in rows]),
             "count": pa.array([row[4] for row in rows], pa.int64()),
             "total": pa.array([row[5] for row in rows], pa.int64()),
         })  # fmt: skip
@@ -399,15 +416,31 @@ class Recorder:
         rows = np.concatenate([np.empty(0, _ATTEMPT), *(self._kept or [])])
         return pa.table({
             "sent_us": rows["sent_us"],
-            "arrived_us": _or_null(rows["arrived_us"]),
+            "arrived_us": or_null(rows["arrived_us"]),
             "done_us": rows["done_us"],
-            "actor": _names(rows["actor"], [name for name, _ in self.actors]),
-            "op": _names(rows["op"], self._ops),
-            "answer": _names(rows["answer"], ANSWERS),
-            "code": _names(rows["code"], list(self._codes)),
-            "execution": _or_null(rows["execution"]),
-            "intent": _or_null(rows["intent"]),
+            "actor": named(rows["actor"], [name for name, _ in self.actors]),
+            "actor_kind": named(rows["actor"], [kind for _, kind in self.actors]),
+            "op": named(rows["op"], self._ops),
+            "answer": named(rows["answer"], ANSWERS),
+            "code": named(rows["code"], list(self._codes)),
+            "kind": self._kinds(rows),
+            "execution": or_null(rows["execution"]),
+            "intent": or_null(rows["intent"]),
+            "in_window": self._inside(rows["done_us"]),
         })  # fmt: skip
+
+    def _kinds(self, rows: np.ndarray) -> pa.DictionaryArray:
+        """Name the kind of every attempt that was refused."""
+        codes = list(self._codes)
+        shape = (len(self._ops), len(ANSWERS), len(codes) or 1)
+        used, place = np.unique(
+            np.ravel_multi_index((rows["op"], rows["answer"], rows["code"]), shape), return_inverse=True
+        )
+        triples = np.transpose(np.unravel_index(used, shape)).tolist()
+        kinds = [_kind_name(self._ops[op], ANSWERS[answer], codes[code]) for op, answer, code in triples]
+        labels = [kind.value for kind in KINDS]
+        numbers = np.array([NONE if kind is None else labels.index(kind) for kind in kinds], np.int8)
+        return named(numbers[place], labels)
 
     def _inside(self, at_us: np.ndarray) -> np.ndarray:
         return (at_us >= self._window_us[0]) & (at_us < self._window_us[1])
@@ -421,11 +454,12 @@ def _kind_name(op: str, answer: str, code: str) -> str | None:
     return None if kind is None else kind.value
 
 
-def _dictionary(names: Sequence[str | None]) -> pa.DictionaryArray:
+def dictionary(names: Sequence[str | None]) -> pa.DictionaryArray:
+    """Make a column of names."""
     return pa.array(names, pa.string()).dictionary_encode()
 
 
-def _names(indexes: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
+def named(indexes: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
     """Name indexes; a negative one is null. Only names that occur are in the dictionary."""
     used, position = np.unique(indexes, return_inverse=True)
     labels = [names[index] if index >= 0 else None for index in used.tolist()]
@@ -436,74 +470,8 @@ def _names(indexes: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
     )
 
 
-class ExecutionLedger:
-    """What became of each execution, by its index, from accepted operations at the store's instants.
-
-    Attributes
-    ----------
-    on_end : Callable or None
-        Called with the execution and the instant whenever one ends.
-    """
-
-    __slots__ = ("_watchers", "created_us", "finished_us", "leased_us", "leases", "on_end", "outcome")
-
-    def __init__(self) -> None:
-        self.created_us = array("q")
-        self.leased_us = array("q")
-        self.finished_us = array("q")
-        self.outcome = array("b")
-        self.leases = array("i")
-        self._watchers: dict[int, Callable[[int], None]] = {}
-        self.on_end: Callable[[int, int], None] | None = None
-
-    def watch(self, execution: int, on_end: Callable[[int], None]) -> None:
-        """Call ``on_end`` with the instant at which an execution ends."""
-        self._watchers[execution] = on_end
-
-    def created(self, execution: int, at_us: int) -> None:
-        """Take down that an execution exists."""
-        missing = execution + 1 - len(self.created_us)
-        if missing > 0:
-            nothing = [NONE] * missing
-            for column in (self.created_us, self.leased_us, self.finished_us, self.outcome):
-                column.extend(nothing)
-            self.leases.extend([0] * missing)
-        self.created_us[execution] = at_us
-
-    def leased(self, execution: int, at_us: int) -> None:
-        """Take down that a worker got the lease."""
-        if self.leases[execution] == 0:
-            self.leased_us[execution] = at_us
-        self.leases[execution] += 1
-
-    def finished(self, execution: int, at_us: int, outcome: str) -> None:
-        """Take down a terminal outcome."""
-        self.finished_us[execution] = at_us
-        self.outcome[execution] = OUTCOMES.index(outcome)
-        watcher = self._watchers.pop(execution, None)
-        if watcher is not None:
-            watcher(at_us)
-        if self.on_end is not None:
-            self.on_end(execution, at_us)
-
-    def table(self, class_of: Callable[[int], str], window_us: tuple[int, int]) -> pa.Table:
-        """Give one row an execution that exists; ``class_of`` names the class by index."""
-        created = np.frombuffer(self.created_us, np.int64)
-        exists = np.flatnonzero(created >= 0)
-        created = created[exists]
-        return pa.table({
-            "execution": exists.astype(np.int64),
-            "class": _dictionary([class_of(index) for index in exists.tolist()]),
-            "created_us": created,
-            "leased_us": _or_null(np.frombuffer(self.leased_us, np.int64)[exists]),
-            "finished_us": _or_null(np.frombuffer(self.finished_us, np.int64)[exists]),
-            "outcome": _names(np.frombuffer(self.outcome, np.int8)[exists], OUTCOMES),
-            "leases": np.frombuffer(self.leases, np.int32)[exists],
-            "in_window": (created >= window_us[0]) & (created < window_us[1]),
-        })  # fmt: skip
-
-
-def _or_null(values: np.ndarray) -> pa.Array:
+def or_null(values: np.ndarray) -> pa.Array:
+    """Make a column in which what is below 0 is missing."""
     return pa.array(values, mask=values < 0)
 
 

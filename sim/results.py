@@ -19,10 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sim.analysis import frequency as frequencies
+from sim.analysis import levels as series_over_time
 from sim.analysis import recovery as recoveries
 from sim.analysis import rivals as rivalries
 from sim.analysis.outcomes import summarise
 from sim.analysis.records import frame
+from sim.analysis.sojourn import PARTS
 from sim.output import FORMAT, ResultsError
 from sim.rng import Streams
 from sim.units import US_PER_S
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _KEYS = ["arm", "kind"]
+_ARM_MEANS = (
+    "goodput_per_s", "amplification", "fairness", "wasted_share", "duplicates", "attempts_in_flight",
+    "workers_at_work", "store_utilisation", "busiest_partition",
+)  # fmt: skip
+_SOJOURN = ("mean", *recoveries.QUANTILES, *PARTS)
 
 
 class Study:
@@ -165,7 +172,7 @@ class Study:
             return self._frequency.copy()
         columns = list(dict.fromkeys(["arm", "replication", "in_window", *keys]))
         counts = [frequencies.count_contentions(run, keys) for run in self._runs_of("contentions", columns)]
-        attempts = self.attempts()
+        attempts = self.attempt_counts()
         return frequencies.frequency_by(_concat(counts), self._runs, attempts, self.window_s, keys)
 
     def frequency_over_time(self, bin_s: float) -> pd.DataFrame:
@@ -192,12 +199,27 @@ class Study:
         """Give what each run achieved: a row a run, with the measures of :mod:`sim.analysis.outcomes`."""
         return self._runs.copy()
 
+    def levels(self, name: str) -> pd.DataFrame:
+        """Give one level over time, as the mean over replications (:func:`sim.analysis.levels.levels`).
+
+        Parameters
+        ----------
+        name
+            One of :data:`sim.analysis.levels.SERIES`: ``attempts_in_flight``, ``executions``,
+            ``workers_at_work``, ``store``, ``intents``, ``contentions``.
+        """
+        return series_over_time.levels(self.series(), name)
+
+    def window_levels(self) -> pd.DataFrame:
+        """Give the mean of every level in the window of each run (:func:`window_levels`)."""
+        return series_over_time.window_levels(self.series())
+
     def summary(self) -> pd.DataFrame:
         """Give the measures of :meth:`outcomes` over replications, with intervals (:func:`summarise`)."""
         return summarise(self._runs)
 
-    def attempts(self) -> pd.DataFrame:
-        """Give the attempts, counted by run, actor kind, operation and answer.
+    def attempt_counts(self) -> pd.DataFrame:
+        """Give the attempts, counted by run, actor kind, operation, answer and code.
 
         ``count`` is what was done in the window, ``total`` in the whole run.
         """
@@ -240,6 +262,25 @@ class Study:
     def executions(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Give the executions, one row each."""
         return self._records("executions", columns)
+
+    def series(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Give the levels over time, a row a bin (:mod:`sim.analysis.levels`)."""
+        return self._records("series", columns)
+
+    def attempts(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Give every attempt, one row each, where they were kept.
+
+        Raises
+        ------
+        ResultsError
+            When they were not: a study keeps them on request alone.
+        """
+        if not (self.directory / "attempts.parquet").is_file():
+            raise ResultsError(
+                f"{self.directory} holds attempts as counts only: run it again with --keep-attempts, or "
+                "keep_attempts=True, for a row each"
+            )
+        return self._records("attempts", columns)
 
     # --- documents ---------------------------------------------------------------------------------------
 
@@ -312,8 +353,8 @@ class Study:
         return {
             "arm": arm,
             **{name: int(runs[name].sum()) for name in counts},
-            **{name: _number(means[name]) for name in ("goodput_per_s", "amplification", "fairness")},
-            "sojourn_ms": {q: _number(means[f"sojourn_{q}"]) for q in ("mean", *recoveries.QUANTILES)},
+            **{name: _number(means[name]) for name in _ARM_MEANS},
+            "sojourn_ms": {q: _number(means[f"sojourn_{q}"]) for q in _SOJOURN},
             "kinds": [_kind_dict(row) for row in kinds],
         }
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sim.actors.base import ACTIONS, World
 from sim.actors.flows import Dispatcher, FlowBuilder, FlowSubmitter
@@ -17,16 +18,32 @@ from sim.actors.scheduler import Scheduler
 from sim.actors.signaler import Signaler
 from sim.actors.submitter import Submitter
 from sim.actors.worker import Worker
+from sim.analysis.levels import (
+    AT_WORK,
+    EXECUTIONS,
+    IN_FLIGHT,
+    STORE,
+    Line,
+    contention_lines,
+    intent_lines,
+    series_table,
+)
+from sim.analysis.sojourn import PARTS, executions_table, sojourns
 from sim.faults import Faults, draw_windows
 from sim.kernel import Kernel
+from sim.ledger import ExecutionLedger
+from sim.levels import Level, grid
 from sim.limits import Limits, Watch
 from sim.link import OPS, Link, servers_of
-from sim.record import ExecutionLedger, Recorder, fingerprint
+from sim.record import Recorder, fingerprint
 from sim.rng import Streams
+from sim.store import OPERATIONS
 from sim.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import numpy as np
 
     from sim.faults import FaultWindow
     from sim.limits import Truncation
@@ -47,8 +64,8 @@ class RunResult(NamedTuple):
         Name of the arm, that is of its retry policy.
     replication : int
         From 0.
-    contentions, intents, executions, attempts : pyarrow.Table
-        The records; attempts are counts.
+    contentions, intents, executions, attempts, series : pyarrow.Table
+        The records; attempts are counts, series are levels over time.
     attempt_rows : pyarrow.Table or None
         Every attempt, when that was asked for.
     fingerprint : str
@@ -67,6 +84,7 @@ class RunResult(NamedTuple):
     intents: pa.Table
     executions: pa.Table
     attempts: pa.Table
+    series: pa.Table
     attempt_rows: pa.Table | None
     fingerprint: str
     faults: list[FaultWindow]
@@ -112,14 +130,16 @@ def run(
 
     kernel = Kernel()
     streams = Streams(scenario.seed, replication)
-    recorder = Recorder(OPS, [action.value for action in ACTIONS], window_us, keep_attempts=keep_attempts)
+    edges = grid(window_us, end_us)
+    actions = [action.value for action in ACTIONS]
+    recorder = Recorder(OPS, actions, window_us, edges=edges, keep_attempts=keep_attempts)
     ledger = ExecutionLedger()
     spec = scenario.store
     servers = servers_of(spec, kernel, streams)
     link = Link(kernel, servers, recorder, ledger, scenario.link)
     watch = Watch(limits, kernel, recorder)
     workload = Workload(scenario.workload, streams, spec.partitions)
-    world = World(kernel, link, recorder, workload, streams, scenario, policy)
+    world = World(kernel, link, recorder, ledger, workload, streams, scenario, policy)
 
     for number, quota in enumerate(scenario.quotas.values()):
         store = servers[link.partition_of(number)].store
@@ -129,12 +149,26 @@ def run(
         store.create_budget(0, number, [(USAGE, budget.limit, 0)])
     windows = draw_windows(scenario, streams, end_us)
     with _rare_collections():
-        _start_actors(world, ledger, servers, windows, end_of_arrivals_us)
+        workers = _start_actors(world, ledger, servers, windows, end_of_arrivals_us)
         kernel.run_until(end_us)
-    recorder.end_all(kernel.now_us, "open")
+    ended_us = kernel.now_us
+    for worker in workers:
+        worker.close()
+    recorder.end_all(ended_us, "open")
+    recorder.leave_open(link.sent_and_open())
 
     contentions, intents = recorder.contentions(), recorder.intents()
-    executions = ledger.table(workload.class_name, window_us)
+    passed = [Level(edges) for _ in PARTS]
+    found = sojourns(ledger.changes(), ledger.stretches(), OPERATIONS, ended_us, passed)
+    executions = executions_table(found, workload.class_name, window_us)
+    lines = [
+        Line.of(IN_FLIGHT, "", recorder.in_flight),
+        *(Line.of(EXECUTIONS, part, level) for part, level in zip(PARTS, passed, strict=True)),
+        _at_work(ledger, edges, scenario.workers.count * scenario.workers.slots),
+        *_store_lines(servers, edges),
+        *intent_lines(intents, edges),
+        *contention_lines(contentions, edges),
+    ]
     return RunResult(
         arm=arm,
         replication=replication,
@@ -142,10 +176,11 @@ def run(
         intents=_labelled(intents, arm, replication),
         executions=_labelled(executions, arm, replication),
         attempts=_labelled(recorder.attempts(), arm, replication),
+        series=_labelled(_until(series_table(lines, edges, window_us), ended_us), arm, replication),
         attempt_rows=_labelled(recorder.attempt_rows(), arm, replication) if keep_attempts else None,
         fingerprint=fingerprint([contentions, intents, executions]),
         faults=windows,
-        window_us=_observed(window_us, kernel.now_us),
+        window_us=_observed(window_us, ended_us),
         truncation=watch.truncation,
     )
 
@@ -154,6 +189,29 @@ def _observed(window_us: tuple[int, int], end_us: int) -> tuple[int, int]:
     """Give the part of a window that lies before the end of the run."""
     start_us, until_us = window_us
     return start_us, max(start_us, min(until_us, end_us))
+
+
+def _until(series: pa.Table, end_us: int) -> pa.Table:
+    """Give the bins that a run has seen to their end: all of them, unless it was ended early."""
+    return series.filter(pc.less_equal(series["to_us"], end_us))
+
+
+def _at_work(ledger: ExecutionLedger, edges: np.ndarray, slots: int) -> Line:
+    """Make the line of slots at work."""
+    stretches = ledger.stretches()
+    level = Level(edges)
+    level.add(stretches["from_us"], stretches["to_us"])
+    return Line.of(AT_WORK, "", level, slots)
+
+
+def _store_lines(servers: Sequence[Server | TransactionServer], edges: np.ndarray) -> list[Line]:
+    """Make the lines of busy sessions, a partition each."""
+    lines = []
+    for number, server in enumerate(servers):
+        level = Level(edges)
+        level.add(*server.busy_us())
+        lines.append(Line.of(STORE, str(number), level, server.sessions))
+    return lines
 
 
 @contextmanager
@@ -173,8 +231,8 @@ def _start_actors(
     servers: Sequence[Server | TransactionServer],
     windows: list[FaultWindow],
     until_us: int,
-) -> None:
-    """Create the actors and start them: the order is that of ties at the first instant."""
+) -> list[Worker]:
+    """Create the actors and start them: the order is that of ties at the first instant. Give the workers."""
     scenario = world.scenario
     submitter = Submitter(world, 0, ledger, until_us)
     schedulers = [Scheduler(world, number) for number in range(scenario.schedulers.count)]
@@ -194,6 +252,7 @@ def _start_actors(
     if scenario.operators.is_busy:
         for number in range(scenario.operators.count):
             Operator(world, number, reconcilers, until_us).start()
+    return workers
 
 
 def _start_flows(world: World, ledger: ExecutionLedger, until_us: int) -> None:

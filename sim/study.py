@@ -121,6 +121,7 @@ def run_study(
     limits: Limits = NO_LIMITS,
     replication: int | None = None,
     on_estimate: Callable[[Estimate], None] | None = None,
+    keep_attempts: bool = False,
     on_progress: Progress | None = None,
 ) -> Study:
     """Run every replication of every arm.
@@ -149,6 +150,8 @@ def run_study(
         Run this one alone, as it is in the whole study.
     on_estimate
         Called before the first replication with what the study will need; makes a short pilot run.
+    keep_attempts
+        Keep every attempt as a row besides (``attempts.parquet``).
     on_progress
         Called with (replications done, replications in all), also for those that an earlier call finished.
 
@@ -170,6 +173,7 @@ def run_study(
     """
     began = perf_counter()
     manifest = _manifest(scenario, arms, name, precision, limits, replication)
+    manifest = replace(manifest, keep_attempts=keep_attempts)
     partial = output.begin(out, manifest)
     making = _Making(scenario, arms, manifest, partial, limits, on_progress or _silent)
     with output.alone(partial), executor_of(executor, jobs) as pool:
@@ -208,7 +212,8 @@ class _Making:
         done = total - len(missing)
         self._report(done, total)
         partial = self.partial if pool.shares_disk else None
-        tasks = [(self.scenario, arms[arm], number, self._limits, partial) for arm, number in missing]
+        kept = self.manifest.keep_attempts
+        tasks = [(self.scenario, arms[arm], number, self._limits, kept, partial) for arm, number in missing]
         for answer in pool.run(_run_part, tasks):
             self._take(answer)
             done += 1
@@ -224,7 +229,8 @@ class _Making:
             tell(estimate(self.scenario, name, policy, runs=len(missing), jobs=jobs, limits=self._limits))
 
     def _missing(self) -> list[tuple[str, int]]:
-        finished = output.finished_parts(self.partial).keys() | self.failures.keys()
+        kept = self.manifest.keep_attempts
+        finished = output.finished_parts(self.partial, keep_attempts=kept).keys() | self.failures.keys()
         return [run for run in self.manifest.runs if run not in finished]
 
     def values(self, measure: str) -> list[list[float]]:
@@ -332,11 +338,18 @@ def _check_precision(precision: Precision) -> None:
 
 
 def _run_part(
-    scenario: Scenario, arm: Arm, replication: int, limits: Limits, partial: Path | None
+    scenario: Scenario,
+    arm: Arm,
+    replication: int,
+    limits: Limits,
+    keep_attempts: bool,
+    partial: Path | None,
 ) -> _Answer:
     """Run one replication and keep it: as a part of the study, or as files where that cannot be reached."""
     try:
-        run = run_replication(scenario, arm.name, arm.policy, replication, limits=limits)
+        run = run_replication(
+            scenario, arm.name, arm.policy, replication, keep_attempts=keep_attempts, limits=limits
+        )
         notes = _notes(run)
         if partial is None:
             return _Answer(arm.name, replication, output.packed_part(run, run.window_us, notes))

@@ -34,6 +34,7 @@ does so at the commit, without locks.
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -161,6 +162,8 @@ class TransactionServer:
         Draws how long a statement takes (microseconds).
     outages : int
         Outage windows that go on; above 0 the link lets nothing begin.
+    sessions : int
+        How many there are.
     """
 
     def __init__(self, kernel: Kernel, store: Store, connections: int, statement: Callable[[], int]) -> None:
@@ -171,8 +174,9 @@ class TransactionServer:
         self.outages = 0
         self._reads_tables = store.rules.conflict_granularity == "partition"
         self._operations = tuple(getattr(store, name) for name in OPERATIONS)
-        self._free = connections
-        self._connections = connections
+        self._free = self.sessions = connections
+        self._taken_us = array("q")
+        self._freed_us = array("q")
         self._queue: deque[Transaction] = deque()
         self._holders: dict[Row, Transaction] = {}
         self._waiting: dict[Row, deque[Transaction]] = {}
@@ -186,12 +190,17 @@ class TransactionServer:
         """Take an operation that has arrived."""
         self._enter(Transaction(attempt, PLANS[attempt.op.index]))
 
+    def busy_us(self) -> tuple[array[int], array[int]]:
+        """Give the instants at which a session was taken, and those at which one became free."""
+        return self._taken_us, self._freed_us
+
     # --- sessions and statements ---------------------------------------------------------------------
 
     def _enter(self, transaction: Transaction) -> None:
         """Take a session, or wait for one."""
         if self._free:
             self._free -= 1
+            self._taken_us.append(self._kernel._now)
             self._start(transaction)
         else:
             self._queue.append(transaction)
@@ -305,6 +314,7 @@ class TransactionServer:
             self._kernel.call_at(self._kernel._now, self._start, self._queue.popleft())
         else:
             self._free += 1
+            self._freed_us.append(self._kernel._now)
 
     # --- row locks -----------------------------------------------------------------------------------
 
@@ -343,7 +353,7 @@ class TransactionServer:
     def _is_in_cycle(self, transaction: Transaction) -> bool:
         """Whether those who are waited for wait, one for the other, for this one."""
         awaits = transaction.awaits
-        for _ in range(self._connections):  # a chain is no longer than that, a cycle of others has no end
+        for _ in range(self.sessions):  # a chain is no longer than that, a cycle of others has no end
             if awaits is None:
                 return False
             holder = self._holders[awaits]

@@ -10,6 +10,7 @@ are interleaved, so that adding flows to a scenario changes nothing of what its 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from itertools import count, repeat, takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -17,13 +18,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from sim.scenario.schedule import Schedule
-from sim.scenario.workload import Burst, Closed, Deterministic, OnOff, Poisson
+from sim.scenario.workload import Burst, Closed, Deterministic, OnOff, Phases, Poisson
 from sim.units import US_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sim.rng import Streams
+    from sim.scenario.flows import Flows
     from sim.scenario.workload import WorkClass
     from sim.scenario.workload import Workload as WorkloadSpec
 
@@ -220,11 +222,19 @@ class Workload:
                 instants = _burst_us(burst)
             case OnOff() as on_off:
                 instants = self._on_off_us(on_off)
+            case Phases() as phases:
+                instants = self._phases_us(phases)
             case Schedule(at=at):
                 instants = iter(at)
             case Closed():
                 raise ValueError("closed arrivals have no instants of their own")
         return takewhile(lambda at_us: at_us < until_us, instants)
+
+    def flow_arrivals_us(self, flows: Flows) -> Iterator[int]:
+        """Give the instants at which flows begin, in order."""
+        if flows.rate is None:
+            return iter(sorted(flows.at))
+        return self.poisson_us(flows.rate, "workload/flow_arrivals")
 
     def poisson_us(self, rate_per_s: float, stream_name: str) -> Iterator[int]:
         """Give the instants of a Poisson process, in order, for ever."""
@@ -247,6 +257,23 @@ class Workload:
                 began_us += lengths["off"]()
                 end_us += max(lengths["on"](), 1)
             yield began_us + running_us
+
+    def _phases_us(self, phases: Phases) -> Iterator[int]:
+        """Stretch a Poisson process of one arrival a second so that it runs at each phase's rate in turn.
+
+        Another rate of a phase therefore moves the same arrivals, and draws no others.
+        """
+        unit_process = self.poisson_us(1.0, "workload/arrivals")
+        unit_us = next(unit_process)
+        began_us, began_unit_us = 0, 0.0
+        for phase in phases.root:
+            lasts_us = math.inf if phase.for_ is None else phase.for_
+            ends_unit_us = began_unit_us + (phase.rate * lasts_us if phase.rate else 0.0)
+            while unit_us < ends_unit_us:
+                yield began_us + round((unit_us - began_unit_us) / phase.rate)
+                unit_us = next(unit_process)
+            if phase.for_ is not None:
+                began_us, began_unit_us = began_us + phase.for_, ends_unit_us
 
     def _arrival_classes(self) -> Callable[[int, int], list[int]]:
         arrivals = self.spec.arrivals

@@ -38,8 +38,17 @@ def test_run_prints_a_table_and_leaves_the_files(command, tmp_path):
     assert {path.name for path in study.iterdir()} == {
         "study.json", "host.json", "frequency.csv", "recovery.csv", "outcomes.csv", "attempts.csv",
         "rivals.csv",
-        "contentions.parquet", "intents.parquet", "executions.parquet", "plots",
+        "contentions.parquet", "intents.parquet", "executions.parquet", "series.parquet", "plots",
     }  # fmt: skip
+
+
+def test_attempts_are_kept_on_request(command, tmp_path):
+    result = command("run", "steady", *SHORT, "--no-plots", "--keep-attempts", "--out", tmp_path)
+    assert result.exit_code == 0
+    (study,) = (tmp_path / "steady").iterdir()
+    rows = pd.read_parquet(study / "attempts.parquet")
+    assert len(rows) == pd.read_csv(study / "attempts.csv")["total"].sum() > 0
+    assert rows["in_window"].sum() == pd.read_csv(study / "outcomes.csv")["attempts"].sum()
 
 
 def test_json_is_one_document_whose_counts_stand_in_the_records(command, tmp_path):

@@ -4,6 +4,7 @@ import math
 import pickle
 import subprocess
 import sys
+from statistics import fmean
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ EXAMPLES = {
     "triangular": {"triangular": {"min": "1ms", "mode": "2ms", "max": "9ms"}},
     "exponential": {"exponential": {"mean": "3ms"}},
     "lognormal": {"lognormal": {"median": "2ms", "p99": "20ms"}},
+    "normal": {"normal": {"mean": "3ms", "sd": "500us"}},
     "gamma": {"gamma": {"shape": 2.5, "mean": "3ms"}},
     "weibull": {"weibull": {"shape": 1.5, "mean": "3ms"}},
     "pareto": {"pareto": {"alpha": 3, "min": "2ms"}},
@@ -46,6 +48,7 @@ REFERENCES = {
     "triangular": stats.triang(1 / 8, 1000, 8000),
     "exponential": stats.expon(scale=3000),
     "lognormal": stats.lognorm(math.log(10) / stats.norm.ppf(0.99), scale=2000),
+    "normal": stats.norm(3000, 500),
     "gamma": stats.gamma(2.5, scale=1200),
     "weibull": stats.weibull_min(1.5, scale=3000 / math.gamma(1 + 1 / 1.5)),
     "pareto": stats.pareto(3, scale=2000),
@@ -77,7 +80,8 @@ def test_every_family_is_tried_here():
 @pytest.mark.parametrize("name", REFERENCES)
 def test_quantiles_are_those_of_scipy(name):
     uniform = np.array([0.0, 1e-6, 0.01, 0.124, 0.126, 0.5, 0.9, 0.99, 0.999999])
-    mine, theirs = read(EXAMPLES[name]).quantile(uniform), REFERENCES[name].ppf(uniform)
+    # A normal has values below zero, which a duration has not.
+    mine, theirs = read(EXAMPLES[name]).quantile(uniform), np.maximum(0, REFERENCES[name].ppf(uniform))
     np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9)
 
 
@@ -258,6 +262,8 @@ REFUSED = [
     ("scipy", {"name": "expon", "args": {"c": 2}, "scale": "1ms"}, "expon takes no args, not c"),
     ("scipy", {"name": "burr12", "args": {"c": -2, "d": 1}, "scale": "1ms"},
      "burr12 is not defined for c=-2, d=1"),
+    ("normal", {"mean": "1ms"}, "sd: this key is required"),
+    ("normal", {"mean": "1ms", "sd": "0s"}, "sd: must be longer than 0"),
     ("empirical", {}, "empirical takes csv and column, or values"),
     ("empirical", {"values": [1], "csv": "x"}, "empirical takes csv and column, or values"),
     ("empirical", {"values": [1, -1]}, "-1 ms is not a duration from 0 to ten years"),
@@ -312,6 +318,21 @@ def test_values_of_scipy_below_zero_are_cut():
     assert values.min() == 0
     assert (values == 0).mean() == pytest.approx(0.5, abs=0.02)
     assert normal.mean_us() == pytest.approx(100_000 / math.sqrt(2 * math.pi), rel=1e-6)
+
+
+@pytest.mark.parametrize(("below_zero", "law"), [("cut", None), ("fold", stats.foldnorm(0.5, scale=2000))])
+def test_a_normal_has_no_values_below_zero(below_zero, law):
+    """Cut, they pile up at 0, as many as were below; folded, they have the folded normal's law and mean."""
+    normal = read({"normal": {"mean": "1ms", "sd": "2ms", "below_zero": below_zero}})
+    values = normal.draw(generator(), 20_000)
+    assert values.min() >= 0
+    if law is None:
+        assert (values == 0).mean() == pytest.approx(stats.norm.cdf(-0.5), abs=0.01)
+        assert normal.mean_us() == pytest.approx(fmean(values.tolist()), rel=0.02)
+    else:
+        assert stats.kstest(values, law.cdf).pvalue > 1e-3
+        assert normal.mean_us() == pytest.approx(law.mean(), rel=1e-9)
+        assert normal.quantile(np.zeros(1))[0] < 20_000
 
 
 def test_scipy_adds_loc():

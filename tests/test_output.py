@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sim import output
-from sim.analysis.records import CONTENTIONS, conform
+from sim import output, results
+from sim.analysis.records import ATTEMPT_ROWS, CONTENTIONS, conform
 from sim.output import ResultsError
 from tests.analysis.build import MS, Builder, S, write_study
 from tests.small import arguments
@@ -22,7 +22,7 @@ CONFLICT = "lease_conflict"
 WINDOW_US = (0, 10 * S)
 KEPT = {
     "study.json", "frequency.csv", "recovery.csv", "outcomes.csv", "attempts.csv", "rivals.csv",
-    "contentions.parquet", "intents.parquet", "executions.parquet", "host.json",
+    "contentions.parquet", "intents.parquet", "executions.parquet", "series.parquet", "host.json",
 }  # fmt: skip
 
 
@@ -157,14 +157,14 @@ def test_the_manifest_tells_everything_but_the_time_it_took(tmp_path):
         partial, manifest, host=output.host_facts(2.5, 4), faults=[{"crash": 3}], expectations=[{"met": True}]
     )
     document = json.loads((folder / "study.json").read_text())
-    assert document["versions"] == {"contention-sim": output.version(), "format": 1}
+    assert document["versions"] == {"contention-sim": output.version(), "format": 2}
     assert document["arms"] == [
         {"arm": "naive", "policy": {"retry": "naive"}},
         {"arm": "documented", "policy": {}},
     ]
     assert (document["seeds"], document["replications"], document["window_us"]) == ([1], 3, [0, 10 * S])
     assert [run["fingerprint"] for run in document["runs"]] == [run.fingerprint for run in RUNS]
-    assert document["runs"][2]["rows"] == {"contentions": 7, "intents": 7, "executions": 7}
+    assert document["runs"][2]["rows"] == {"contentions": 7, "intents": 7, "executions": 7, "series": 0}
     assert (document["faults"], document["expectations"]) == ([{"crash": 3}], [{"met": True}])
     assert document["scenario"] == dict(manifest.scenario)
     host = json.loads((folder / "host.json").read_text())
@@ -276,6 +276,52 @@ def test_an_arm_may_be_called_anything(tmp_path):
     study = write_study(tmp_path, [Builder("mine/policy:Class", 0).run(), Builder("null", 0).run()])
     assert study.arms == ["mine/policy:Class", "null"]
     assert study.frequency()["arm"].unique().tolist() == study.arms
+
+
+# --- attempts on request --------------------------------------------------------------------------
+
+
+def with_attempts(run):
+    names = {
+        "actor": "worker/0",
+        "actor_kind": "worker",
+        "op": "claim_execution",
+        "answer": "ok",
+        "code": "OK",
+    }
+    rows = [
+        {
+            "sent_us": at, "arrived_us": None, "done_us": at + 3, **names, "kind": None, "execution": at,
+            "intent": None, "in_window": True,
+        }
+        for at in range(2 + run.replication)
+    ]  # fmt: skip
+    fields = [field for field in ATTEMPT_ROWS if field.name not in ("arm", "replication")]
+    types = {f.name: pa.string() if pa.types.is_dictionary(f.type) else f.type for f in fields}
+    columns = {name: pa.array([row[name] for row in rows], kind) for name, kind in types.items()}
+    return run._replace(attempt_rows=pa.table(columns))
+
+
+def test_attempts_that_were_kept_are_written_and_read_and_leave_the_identity_as_it_is(tmp_path):
+    folder = make(tmp_path, [with_attempts(run) for run in RUNS], keep_attempts=True)
+    assert set(files(folder)) == KEPT | {"attempts.parquet"}
+    assert folder.name == manifest_of().study_id
+    rows = results.open(folder).attempts()
+    assert rows["sent_us"].tolist() == [0, 1, 0, 1, 2, 0, 1, 2, 3] * 2
+    assert pq.read_schema(folder / "attempts.parquet").equals(ATTEMPT_ROWS)
+
+
+def test_a_study_that_is_to_keep_attempts_does_not_go_on_from_parts_without_them(tmp_path):
+    partial = output.begin(tmp_path, manifest_of())
+    output.write_part(partial, with_attempts(RUNS[0]), WINDOW_US)
+    output.write_part(partial, RUNS[1], WINDOW_US)
+    assert list(output.finished_parts(partial, keep_attempts=True)) == [("naive", 0)]
+    assert list(output.finished_parts(partial)) == [("naive", 0), ("naive", 1)]
+
+
+def test_attempts_are_left_out_where_nobody_asked_for_them(tmp_path):
+    first = files(make(tmp_path / "a", [with_attempts(run) for run in RUNS]))
+    assert first == files(make(tmp_path / "b"))
 
 
 # --- places that cannot be written ----------------------------------------------------------------

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from sim.contention import ContentionKind
-from sim.record import NONE, UNKNOWN, Attempt, ExecutionLedger, Op, Recorder, fingerprint
+from sim.record import NONE, UNKNOWN, Attempt, Op, Recorder, fingerprint
 from sim.store.outcome import Ok, Refused
 
 CREATE, CLAIM = Op(0, "create_execution"), Op(1, "claim_execution")
@@ -98,10 +98,12 @@ def test_intents_stand_in_the_order_of_their_beginning(recorder):
     ]  # fmt: skip
 
 
-def test_all_intents_of_an_actor_end_with_it(recorder):
+def test_the_open_intents_of_an_actor_are_found_and_what_is_left_is_open_at_the_end(recorder):
     mine = [recorder.begin("acquire", actor=0, start_us=0), recorder.begin("hold", actor=0, start_us=5)]
     recorder.begin("acquire", actor=1, start_us=0)
-    recorder.end_all(10, "abandoned", "crash", actor=0)
+    assert recorder.open_of(0) == mine
+    for intent in mine:
+        recorder.end(intent, 10, "abandoned", "crash")
     recorder.end_all(99, "open")
     rows = recorder.intents().to_pylist()
     assert [(r["end_us"], r["resolution"], r["cause"]) for r in rows] == [
@@ -113,24 +115,31 @@ def test_all_intents_of_an_actor_end_with_it(recorder):
         recorder.end(mine[0], 100, "recovered")
 
 
-def test_the_ledger_keeps_the_first_lease_and_the_end():
-    ledger, ends = ExecutionLedger(), []
-    ledger.watch(2, ends.append)
-    ledger.created(2, 100)
-    ledger.created(0, 150)
-    ledger.leased(2, 170)
-    ledger.leased(2, 190)
-    ledger.finished(2, 230, "failed")
-    rows = ledger.table("aba".__getitem__, (120, 200)).to_pylist()
-    nothing = {"leased_us": None, "finished_us": None, "outcome": None, "leases": 0}
-    assert rows == [
-        {"execution": 0, "class": "a", "created_us": 150, **nothing, "in_window": True},
-        {
-            "execution": 2, "class": "a", "created_us": 100, "leased_us": 170, "finished_us": 230,
-            "outcome": "failed", "leases": 2, "in_window": False,
-        },
-    ]  # fmt: skip
-    assert ends == [230]
+def test_attempts_are_in_flight_from_sending_to_knowing(recorder):
+    """Integrated from zero: what was sent before the window counts in it, and what is never answered too."""
+    intent = recorder.begin("acquire", actor=0, start_us=0)
+    for sent_us, done_us in ((90, 110), (120, 150), (190, 230)):
+        recorder.attempt(attempt(CLAIM, 0, intent, sent_us, done_us), Ok())
+    recorder.leave_open([170])
+    # Before the window [100, 200), and in it.
+    assert recorder.in_flight.integral_us.tolist() == [10, 10 + 30 + 10 + 30]
+    assert recorder.in_flight.begun.tolist() == [1, 3]
+    assert recorder.in_flight.ended.tolist() == [0, 2]
+
+
+def test_attempts_that_are_kept_name_their_kind():
+    kept = Recorder([CREATE, CLAIM], ["retry"], window_us=(100, 200), keep_attempts=True)
+    kept.actors += [("worker/0", "worker")]
+    intent = kept.begin("acquire", actor=0, start_us=0)
+    kept.attempt(attempt(CREATE, 0, None, 80, 99), Ok())
+    kept.attempt(attempt(CLAIM, 0, intent, 90, 100), Refused("claim_execution", "lease_conflict"))
+    kept.attempt(attempt(CLAIM, 0, intent, 110, 200), UNKNOWN)
+    names = ("op", "answer", "code", "kind", "intent", "in_window")
+    assert [tuple(row[name] for name in names) for row in kept.attempt_rows().to_pylist()] == [
+        ("create_execution", "ok", "OK", None, None, False),
+        ("claim_execution", "refused", "lease_conflict", "lease_conflict", 0, True),
+        ("claim_execution", "unknown", "unknown", None, 0, False),
+    ]
 
 
 def test_a_fingerprint_sees_every_value_and_no_chunking():

@@ -130,8 +130,10 @@ def test_records_keep_their_types(study):
     assert study.executions()["finished_us"].tolist() == (study.executions()["created_us"] + S).tolist()
 
 
-def test_attempts_are_counts(study):
-    table = study.attempts()
+def test_attempts_are_counts_unless_they_were_kept(study):
+    with pytest.raises(ResultsError, match="run it again with --keep-attempts"):
+        study.attempts()
+    table = study.attempt_counts()
     assert table.groupby("arm")["count"].sum().to_dict() == {"naive": 400, "documented": 400}
     assert table.loc[table["answer"] == "ok", "kind"].isna().all()
 
@@ -206,7 +208,7 @@ def test_another_format_is_refused_with_its_version(tmp_path):
     document = {"versions": {"contention-sim": "9.1", "format": 99}}
     (tmp_path / "study.json").write_text(json.dumps(document))
     with pytest.raises(
-        ResultsError, match=r"written by contention-sim 9\.1 in format 99, and this one reads format 1"
+        ResultsError, match=r"written by contention-sim 9\.1 in format 99, and this one reads format 2"
     ):
         results.open(tmp_path)
 
@@ -248,4 +250,4 @@ def test_an_unfinished_execution_has_no_sojourn(tmp_path):
     arm = write_study(tmp_path, [build.run()]).as_dict()["arms"][0]
     assert (arm["unfinished"], arm["sojourn_ms"]["mean"], arm["amplification"]) == (1, None, None)
     assert not any(isinstance(value, float) and math.isnan(value) for value in arm.values())
-    assert output.FORMAT == 1
+    assert output.FORMAT == 2

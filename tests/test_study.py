@@ -198,12 +198,12 @@ def test_a_run_ends_with_the_attempt_that_reaches_the_limit(tmp_path):
     assert (cut["arm"], cut["replication"], cut["limit"], cut["attempts"]) == (
         "documented", 0, "attempts", 300,
     )  # fmt: skip
-    assert int(study.attempts()["total"].sum()) == 300
+    assert int(study.attempt_counts()["total"].sum()) == 300
     seen = study.contentions()
     assert seen["done_us"].max() <= cut["at_us"]
     assert len(seen) == int((whole.contentions()["done_us"] <= cut["at_us"]).sum())
     assert seen["done_us"].tolist() == whole.contentions()["done_us"].tolist()[: len(seen)]
-    assert int(study.attempts().query("answer == 'refused'")["total"].sum()) == len(seen)
+    assert int(study.attempt_counts().query("answer == 'refused'")["total"].sum()) == len(seen)
 
 
 def test_rates_of_a_truncated_run_are_over_what_it_saw(tmp_path):
@@ -212,6 +212,9 @@ def test_rates_of_a_truncated_run_are_over_what_it_saw(tmp_path):
     (run,) = study.outcomes().to_dict("records")
     assert run["window_s"] == seen_s < study.window_s
     assert run["goodput_per_s"] == pytest.approx(run["completed"] / seen_s)
+    series = study.series()
+    assert series["to_us"].max() <= 1e6 * seen_s
+    assert 0 < run["attempts_in_flight"] < 100 and 0 < run["store_utilisation"] < 1
     row = study.frequency().set_index("kind").loc["no_eligible_execution"]
     assert row["mean"] == pytest.approx(row["count"] / seen_s)
 

@@ -180,6 +180,29 @@ def test_on_off_arrivals_come_in_the_on_phases_alone_and_as_if_nothing_had_been_
     )
 
 
+def test_phases_stretch_one_process_to_the_rate_of_each():
+    """A spike of 40/s from 10 s to 15 s: before and in it the arrivals of a process that runs at its rate."""
+    spiky = "phases: [{rate: 5/s, for: 10s}, {rate: 40/s, for: 5s}, {rate: 0/s, for: 1s}, {rate: 5/s}]"
+    found = instants(spiky, 50 * S)
+    steady = instants("poisson: {rate: 5/s}", 1000 * S)
+    before = [at_us for at_us in found if at_us < 10 * S]
+    assert before == pytest.approx(steady[: len(before)], abs=1)
+    spike = [at_us - 10 * S for at_us in found if 10 * S <= at_us < 15 * S]
+    # The process begins where it was: each of its gaps lasts an eighth as long.
+    same = [(at_us - 10 * S) / 8 for at_us in steady[len(before) :]]
+    assert spike == pytest.approx(same[: len(spike)], abs=1)
+    assert abs(len(spike) - 200) < 5 * 200**0.5
+    assert [at_us for at_us in found if 15 * S <= at_us < 16 * S] == []
+    assert abs(len([at_us for at_us in found if at_us >= 16 * S]) - 170) < 5 * 170**0.5
+    assert found == sorted(found)
+
+
+def test_after_the_last_phase_nothing_arrives():
+    found = instants("phases: [{rate: 0/s, for: 1s}, {rate: 100/s, for: 1s}]", 100 * S)
+    assert found
+    assert all(S <= at_us < 2 * S for at_us in found)
+
+
 def test_a_schedule_gives_instants_and_classes(tmp_path):
     (tmp_path / "plan.csv").write_text("at,class\n2s,long\n0.5,short\n2s,short\n30s,long\n")
     scenario = loads(

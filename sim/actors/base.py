@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from sim.kernel import Kernel
+    from sim.ledger import ExecutionLedger
     from sim.link import Link
     from sim.record import Attempt, Intent, Op, Recorder, Unknown
     from sim.retry import Policy, PolicySpec
@@ -45,7 +46,7 @@ class World:
 
     Attributes
     ----------
-    kernel, link, recorder, workload, streams, scenario
+    kernel, link, recorder, ledger, workload, streams, scenario
         The parts of the run.
     policy : PolicySpec
         The retry policy of this arm.
@@ -66,6 +67,7 @@ class World:
         kernel: Kernel,
         link: Link,
         recorder: Recorder,
+        ledger: ExecutionLedger,
         workload: Workload,
         streams: Streams,
         scenario: Scenario,
@@ -74,6 +76,7 @@ class World:
         self.kernel = kernel
         self.link = link
         self.recorder = recorder
+        self.ledger = ledger
         self.workload = workload
         self.streams = streams
         self.scenario = scenario
@@ -89,12 +92,12 @@ class World:
             for name, each in scenario.workload.classes.items()
         }
 
-    def creation(self, execution: int, now_us: int) -> tuple[Any, ...]:
-        """Give the arguments with which an execution is created."""
+    def creation(self, execution: int, now_us: int, admission: int | None = None) -> tuple[Any, ...]:
+        """Give the arguments with which an execution is created, perhaps under a quota that admitted it."""
         spec = self.workload.class_spec(execution)
         deadline_at = None if spec.deadline is None else (now_us + spec.deadline) // US_PER_MS
         policy = self._policies[self.workload.class_name(execution)]
-        return (execution, spec.lane, spec.priority, None, None, policy, deadline_at)
+        return (execution, spec.lane, spec.priority, None, None, policy, deadline_at, admission)
 
 
 class Actor:
@@ -118,17 +121,33 @@ class Actor:
         world.recorder.actors.append((self.name, self.kind))
         self.paused_until_us = 0
         self.client = Client(world.streams, self.name, world.scenario.link)
-        self.policy: Policy = world.policy.build(
-            uniform=world.streams.uniform(f"{self.name}/retry"),
-            poll_us=world.scenario.workers.poll,
-            fleet=world.fleet,
-        )
+        self._retry_draws = world.streams.uniform(f"{self.name}/retry")
+        # Every policy that this client has had, with the instant from which on it was in force.
+        self._policies: list[tuple[int, Policy]] = []
+        self._take_new_policy()
         self.trouble = Trouble(self.client, world.scenario.link, world.streams, self.name)
         world.troubles.append(self.trouble)
+
+    def _take_new_policy(self) -> None:
+        """Build the policy as a process does that has just begun: what it remembers is the client's own.
+
+        Draws go on where they were, so a policy without such memory does the same as if it had been kept.
+        """
+        world = self.world
+        self.policy: Policy = world.policy.build(
+            uniform=self._retry_draws, poll_us=world.scenario.workers.poll, fleet=world.fleet
+        )
+        self._policies.append((self.now_us, self.policy))
         # Budgets, breakers and rate limiters watch every attempt; a policy without them costs nothing here.
         self.watches = hasattr(self.policy, "observe")
         self._on_end: Callable[[Any], None] | None = getattr(self.policy, "ended", None)
         self.send: Send = self._paced_send if hasattr(self.policy, "before_send") else world.link.send
+
+    def lose_memory(self) -> None:
+        """End what this actor was about and forget what its policy knew: its process is gone."""
+        for intent in self.world.recorder.open_of(self.index):
+            self.end(intent, "abandoned", "crash")
+        self._take_new_policy()
 
     def __repr__(self) -> str:
         return self.name
@@ -207,9 +226,14 @@ class Actor:
         return decision
 
     def observe(self, attempt: Attempt, outcome: Ok | Refused | Unknown) -> None:
-        """Show an answer to a policy that watches."""
+        """Show an answer to a policy that watches: to the one under which the attempt was sent.
+
+        That matters after a crash. The answer to an attempt of the process before is none of the new
+        policy's; where state belongs to the fleet, the old one gives back there what it held.
+        """
         intent = attempt.intent
-        self.policy.observe(  # type: ignore[attr-defined]
+        policy: Any = next(each for since, each in reversed(self._policies) if since <= attempt.sent_us)
+        policy.observe(
             Observed(
                 outcome.ok,
                 outcome.kind,

@@ -62,8 +62,7 @@ class FlowSubmitter(Actor):
         self.spawn(self._arrivals)
 
     def _arrivals(self, process: Process) -> Story:
-        instants = self.world.workload.poisson_us(self._flows.rate, "workload/flow_arrivals")
-        for flow, at_us in enumerate(instants):
+        for flow, at_us in enumerate(self.world.workload.flow_arrivals_us(self._flows)):
             if at_us >= self._until_us:
                 return
             process.sleep(at_us - self.now_us)
@@ -98,13 +97,14 @@ class FlowSubmitter(Actor):
 
 
 class FlowBuilder(Linker):
-    """Stages and applies edges."""
+    """Stages edges, and applies them where the scenario says so."""
 
     kind = "flow_builder"
 
     def __init__(self, world: World, number: int, flows: Flows) -> None:
         super().__init__(world, number)
         self._think = flows.think.sampler(world.streams.of(f"{self.name}/think"))
+        self._write = self.link_edge if flows.apply else self.stage_edge
 
     def build(self, edges: Sequence[Edge]) -> None:
         """Write these edges, one after the other."""
@@ -113,7 +113,7 @@ class FlowBuilder(Linker):
     def _build(self, edges: Sequence[Edge], process: Process) -> Story:
         for edge in edges:
             intent = self.begin("link", edge.downstream)
-            if (yield from self.link_edge(process, intent, edge, self._think)):
+            if (yield from self._write(process, intent, edge, self._think)):
                 self.end(intent, "recovered")
             else:
                 self.end(intent, "abandoned", "policy")

@@ -48,10 +48,12 @@ _CREATE: Final = OP["create_execution"]
 _ADD: Final = OP["add_execution_to_flow"]
 _REPORT: Final = OP["report_usage_and_check"]
 
-# What a fenced operation says once the lease is no longer this worker's.
+# What a fenced operation says once the lease is no longer this worker's; and what else says so, where a
+# dialect answers wrong fences otherwise, but need not mean it.
 _LEASE_LOST: Final = frozenset(
     {"execution_not_active", "stale_lease", "lease_expired", "lease_revoked", "no_active_lease"}
 )
+_SUPERSEDED: Final = _LEASE_LOST | {"lease_conflict"}
 _LOST: Final = object()
 # The engine's name of resuming at a time-out.
 _ON_TIMEOUT: Final = {"auto_resume": "auto_resume_with_timeout_signal"}
@@ -67,15 +69,21 @@ class Lease:
         How often this attempt had been interrupted on purpose before.
     ended : bool
         Whether the holder has ended it, or given it up.
+    end : Op or None
+        With what the holder has last tried to end it.
+    is_end_accepted : bool
+        Whether it knows that the store has taken that.
     working : bool
         Whether the slot is at work under it.
+    working_since_us : int
+        Since when it is, or has last been.
     process : Process
         The slot's loop.
     """
 
     __slots__ = (
-        "attempt_id", "attempt_index", "ended", "epoch", "execution", "lease_id", "process", "resumption",
-        "working",
+        "attempt_id", "attempt_index", "end", "ended", "epoch", "execution", "is_end_accepted", "lease_id",
+        "process", "resumption", "working", "working_since_us",
     )  # fmt: skip
 
     def __init__(self, execution: int, values: Any, process: Process) -> None:
@@ -87,7 +95,10 @@ class Lease:
         self.resumption = int(values["attempt_type"] == "resumed")
         self.process = process
         self.ended = False
+        self.end: Op | None = None
+        self.is_end_accepted = False
         self.working = False
+        self.working_since_us = 0
 
 
 class LeaseHolder(Linker):
@@ -118,7 +129,7 @@ class LeaseHolder(Linker):
         while goes_on:
             script = self.world.workload.script(lease.execution, lease.attempt_index, lease.resumption)
             waitpoint = self._announce(lease, script)
-            goes_on = False
+            goes_on = lease.is_end_accepted = False
             if (yield from self._busy(lease, script.work_us, process)):
                 match script.end:
                     case "suspend":
@@ -134,9 +145,18 @@ class LeaseHolder(Linker):
         """Work for a while; False when the lease was lost and the worker stops for it."""
         process.sleep(work_us)
         lease.working = True
+        lease.working_since_us = self.now_us
         interrupted = yield
-        lease.working = False
+        self.stop_working(lease)
         return interrupted is not _LOST
+
+    def stop_working(self, lease: Lease) -> None:
+        """Take down the stretch of work that ends now, if there is one."""
+        if lease.working:
+            lease.working = False
+            self.world.ledger.worked(
+                lease.execution, lease.epoch, self.index, lease.working_since_us, self.now_us
+            )
 
     def _finish(self, lease: Lease, script: Script, process: Process) -> Story:
         """Complete, fail or put off the execution, and find out what became of it when that is refused."""
@@ -161,12 +181,17 @@ class LeaseHolder(Linker):
     ) -> Generator[None, Any, Any]:
         """Carry out a fenced operation: its outcome, or None when the intent has ended without it."""
         partition = self.world.partition_of(lease.execution)
+        if op is not _CREATE_WAITPOINT:
+            lease.end = op
         outcome, stopped = yield from self.carry_out(
             process, intent, op, partition, arguments, lease.execution
         )
         if stopped is None:
+            lease.is_end_accepted = op is lease.end
             return outcome
-        self.end(intent, *self._fate(outcome, stopped, lease, op))
+        resolution, cause = self._fate(outcome, stopped, lease, op)
+        lease.is_end_accepted = resolution == "recovered"
+        self.end(intent, resolution, cause)
         return None
 
     def _report_usage(self, lease: Lease, intent: Intent, process: Process) -> Story:
@@ -317,10 +342,10 @@ class LeaseHolder(Linker):
                     again = not lease.ended
         if outcome.ok:
             self.end(intent, "recovered")
-        elif lease.ended:
+        elif lease.is_end_accepted or (lease.end is not None and _is_own_end(outcome, lease, lease.end)):
             self.end(intent, "satisfied")
         else:
-            self.end(intent, "abandoned", "superseded" if outcome.code in _LEASE_LOST else "policy")
+            self.end(intent, "abandoned", "superseded" if outcome.code in _SUPERSEDED else "policy")
         return outcome
 
     def _fate(
@@ -329,26 +354,32 @@ class LeaseHolder(Linker):
         """Say what became of the end of a lease that was refused: resolution and cause.
 
         A refusal as not active carries four details of the execution. The worker's own end, whose reply was
-        lost, shows the lease's epoch and what it asked for. The engine's SDK as coded loses the details, so
-        that it never recognises its own end.
+        lost, shows the lease's epoch and what it asked for: it is confirmed where the policy has that
+        reconciled. The engine's SDK as coded loses the details, so that it never recognises its own end.
         """
-        if outcome.code not in _LEASE_LOST:
+        if outcome.code not in _SUPERSEDED:
             return "abandoned", "policy"
-        if outcome.code == "execution_not_active" and action is Action.RECONCILE:
-            details = outcome.values  # type: ignore[union-attr]
-            terminal = details["lifecycle_phase"] == "terminal"
-            own = (
-                details["lease_epoch"] == lease.epoch
-                and details["terminal_outcome"] in _OWN_ENDS[op]
-                and (not terminal or details["attempt_id"] == lease.attempt_id)
-            )
-            if own and self._spec.replay_reconciliation == "as_coded":
-                return "abandoned", "superseded"
-            if own:
-                return "recovered", None
-            if terminal:
+        if outcome.code == "execution_not_active":
+            if _is_own_end(outcome, lease, op):
+                if action is not Action.RECONCILE:
+                    return "abandoned", "policy"
+                as_coded = self._spec.replay_reconciliation == "as_coded"
+                return ("abandoned", "superseded") if as_coded else ("recovered", None)
+            if outcome.values["lifecycle_phase"] == "terminal":  # type: ignore[union-attr]
                 return "satisfied", None
         return "abandoned", "superseded"
+
+
+def _is_own_end(outcome: Refused | Unknown, lease: Lease, op: Op) -> bool:
+    """Whether a refusal shows the end that the holder of a lease asked for with an operation."""
+    if outcome.code != "execution_not_active":
+        return False
+    details = outcome.values  # type: ignore[union-attr]
+    return (
+        details["lease_epoch"] == lease.epoch
+        and details["terminal_outcome"] in _OWN_ENDS[op]
+        and (details["lifecycle_phase"] != "terminal" or details["attempt_id"] == lease.attempt_id)
+    )
 
 
 def _at_once() -> int:

@@ -2,7 +2,8 @@
 
 The engine asks for an admission before a grant (``at: dispatch``). ``at: submit`` asks before the execution
 is created: an arrival whose admission the policy gives up is lost. Where a lease's end gives the slot back, a
-slot that was taken at submission is held until the first lease ends.
+slot that was taken at submission goes with the execution, whoever claims it, until its first lease ends or it
+ends without one.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class Limits:
             name: each for name in classes for each in budgets if each[1].covers(name)
         }
 
-    def quota_of(self, class_name: str) -> int | None:
-        """Give the quota whose slot goes with the grants of a class."""
-        quota = self.at_dispatch.get(class_name) or self.at_submit.get(class_name)
+    def quota_at_submission(self, class_name: str) -> int | None:
+        """Give the quota whose slot goes with the executions of a class from their creation on."""
+        quota = self.at_submit.get(class_name)
         return None if quota is None else quota[0]
 
 

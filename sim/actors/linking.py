@@ -40,7 +40,7 @@ class Linker(Actor):
         self, process: Process, intent: Intent, edge: Edge, think: Callable[[], int]
     ) -> Generator[None, Any, bool]:
         """Stage an edge and apply it; False when the policy gave up."""
-        if not (yield from self._stage(process, intent, edge, think)):
+        if not (yield from self.stage_edge(process, intent, edge, think)):
             return False
         arguments = (edge.flow, (edge.flow, edge.number), edge.upstream, edge.downstream)
         _, stopped = yield from self.carry_out(
@@ -48,10 +48,13 @@ class Linker(Actor):
         )
         return stopped is None
 
-    def _stage(
+    def stage_edge(
         self, process: Process, intent: Intent, edge: Edge, think: Callable[[], int]
     ) -> Generator[None, Any, bool]:
-        """Read the revision and stage the edge on it, again and again while others are faster."""
+        """Read the revision and stage the edge on it, again and again while others are faster.
+
+        False when the policy gave up.
+        """
         while True:
             graph, stopped = yield from self.carry_out(
                 process, intent, _READ_FLOW, edge.partition, (edge.flow,), edge.downstream

@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.actors.base import READ_ELIGIBLE, Actor
+from sim.contention import ContentionKind
 from sim.link import OP
-from sim.retry import Action
 from sim.scenario.workload import MAX_PRIORITY
 
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ _CANCEL: Final = OP["cancel_execution"]
 _CANCEL_FLOW: Final = OP["cancel_flow"]
 _REVOKE: Final = OP["revoke_lease"]
 _CHANGE_PRIORITY: Final = OP["change_priority"]
+
+# What an operator is told who comes too late: terminal already; no lease any more; no longer runnable.
+_NOTHING_LEFT: Final = {
+    _CANCEL: (ContentionKind.EXECUTION_NOT_ACTIVE,),
+    _CANCEL_FLOW: (ContentionKind.EXECUTION_NOT_ACTIVE,),
+    _REVOKE: (ContentionKind.NO_ACTIVE_LEASE, ContentionKind.EXECUTION_NOT_ACTIVE),
+    _CHANGE_PRIORITY: (ContentionKind.EXECUTION_NOT_ELIGIBLE,),
+}
 
 _SHOWN: Final = 50
 """How many entries an operator is shown."""
@@ -97,13 +105,15 @@ class Operator(Actor):
         intent = self.begin(goal, -1 if op is _CANCEL_FLOW else target)
         if op is _CANCEL_FLOW:
             intent.flow = target
-        _, stopped = yield from self.carry_out(process, intent, op, partition, arguments, intent.execution)
+        outcome, stopped = yield from self.carry_out(
+            process, intent, op, partition, arguments, intent.execution
+        )
         if stopped is None:
             self.end(intent, "recovered")
             if op is _REVOKE and self._reconcilers:
                 reconciler = self._reconcilers[self.number % len(self._reconcilers)]
                 self.world.link.message(self.client, reconciler.revoked, target)
-        elif stopped in (Action.SKIP, Action.REREAD):
+        elif outcome.kind in _NOTHING_LEFT[op]:
             self.end(intent, "satisfied")
         else:
             self.end(intent, "abandoned", "policy")

@@ -20,6 +20,7 @@ from sim.actors.worker import HandOut
 from sim.link import OP
 from sim.record import NONE
 from sim.retry import Action
+from sim.store.footprints import has_written
 from sim.units import US_PER_MS
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from sim.actors.base import Story, World
     from sim.actors.worker import Slot
     from sim.kernel import Process
-    from sim.record import Intent, Op
-    from sim.store.outcome import Ok
+    from sim.record import Intent, Op, Unknown
+    from sim.store.outcome import Ok, Refused
 
     Sweep = Callable[[Process, int], Story]
 
@@ -61,6 +62,12 @@ _RESET: Final = OP["reset_budget"]
 # Bounds of the engine's scanners besides the batch (dependency and cancel reconciler).
 _EDGES_AN_EXECUTION: Final = 20
 _MEMBERS_A_FLOW: Final = 500
+
+# What a repair is told that has nothing left to do.
+_REPAIRED_OR_GONE: Final = frozenset({
+    "execution_not_reclaimable", "grant_already_exists", "execution_not_eligible", "execution_not_active",
+    "waitpoint_not_found",
+})  # fmt: skip
 
 _RECLAIMABLE: Final = frozenset({"marked_expired", "already_expired", "already_revoked"})
 
@@ -156,6 +163,8 @@ class Reconciler(Actor):
     def _sweep_leases(self, process: Process, partition: int) -> Story:
         """Mark lapsed leases and, where the rules reclaim, hand them and revoked ones to idle slots."""
         due = yield from self._due(process, _READ_LEASES, partition, (self._spec.batch,))
+        now_ms = self.now_us // US_PER_MS
+        self._handed_out = {each: until for each, until in self._handed_out.items() if until >= now_ms}
         for execution in due:
             if self._handed_out.get(execution, -1) >= self.now_us // US_PER_MS:
                 continue
@@ -163,11 +172,12 @@ class Reconciler(Actor):
             marked = yield from self._attempt(process, intent, _MARK, partition, (execution,))
             if marked is None:
                 continue
+            resolution = _resolution(_MARK, marked)
             reclaim = self._rules.lapsed_lease == "reclaimed" and marked.values["outcome"] in _RECLAIMABLE
             if reclaim and self._idle:
                 yield from self._hand_out(process, intent, partition, execution)
             else:
-                self.end(intent, "recovered")
+                self.end(intent, resolution)
         mine = [each for each in self._revoked if self.world.partition_of(each) == partition]
         for execution in mine:
             if not self._idle:
@@ -272,10 +282,15 @@ class Reconciler(Actor):
                 intent = self.begin("repair", member)
                 intent.flow = flow
                 cancel = (member, "operator_override")
-                _, stopped = yield from self.carry_out(process, intent, _CANCEL, partition, cancel, member)
+                outcome, stopped = yield from self.carry_out(
+                    process, intent, _CANCEL, partition, cancel, member
+                )
                 if stopped in (None, Action.SKIP):
                     yield from self.carry_out(process, intent, _ACK, partition, (flow, member), member)
-                self.end(intent, "recovered" if stopped is None else "satisfied")
+                if stopped is None:
+                    self.end(intent, "recovered")
+                else:
+                    self._end_in_vain(intent, outcome)
 
     def _sweep_budgets(self, process: Process, partition: int) -> Story:
         """Reset the budgets whose time has come."""
@@ -300,8 +315,9 @@ class Reconciler(Actor):
     ) -> Story:
         """Repair one item with one operation."""
         intent = self.begin("repair", execution)
-        if (yield from self._attempt(process, intent, op, partition, arguments)) is not None:
-            self.end(intent, "recovered")
+        outcome = yield from self._attempt(process, intent, op, partition, arguments)
+        if outcome is not None:
+            self.end(intent, _resolution(op, outcome))
 
     def _attempt(
         self, process: Process, intent: Intent, op: Op, partition: int, arguments: tuple[Any, ...]
@@ -313,8 +329,17 @@ class Reconciler(Actor):
         if stopped is None:
             done: Ok = outcome
             return done
-        if stopped is Action.SKIP:
+        self._end_in_vain(intent, outcome)
+        return None
+
+    def _end_in_vain(self, intent: Intent, outcome: Refused | Unknown) -> None:
+        """End a repair that was refused: most often because another replica was there before."""
+        if outcome.code in _REPAIRED_OR_GONE:
             self.end(intent, "satisfied")
         else:
             self.end(intent, "abandoned", "policy")
-        return None
+
+
+def _resolution(op: Op, outcome: Ok) -> str:
+    """Say whether an accepted repair was one, or found nothing to do."""
+    return "recovered" if has_written(op.name, outcome) else "satisfied"

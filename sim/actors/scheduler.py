@@ -155,10 +155,10 @@ class Scheduler(Actor):
     ) -> Generator[None, Any, Verdict | Reply]:
         """Issue the grant; when it is refused, give back what was admitted for it."""
         worker = request.slot.worker
-        class_name = self.world.workload.class_name(execution)
+        quota = self.world.limits.at_dispatch.get(self.world.workload.class_name(execution))
         arguments = (
             execution, worker.index, request.lane, self._spec.grant_ttl // US_PER_MS, worker.capabilities,
-            self.world.limits.quota_of(class_name),
+            None if quota is None else quota[0],
         )  # fmt: skip
         partition = self.world.partition_of(execution)
         outcome, stopped = yield from self.carry_out(
@@ -167,7 +167,6 @@ class Scheduler(Actor):
         if stopped is None:
             return Verdict.GRANTED
         rules = self.world.scenario.store.rules
-        quota = self.world.limits.at_dispatch.get(class_name)
         if quota is not None and (admitted or rules.admission_release == "any_refused_grant"):
             home = self.world.link.partition_of(quota[0])
             self.send(process, _RELEASE, home, (quota[0], execution), intent, execution)

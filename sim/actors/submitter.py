@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sim.actors.base import Story, World
     from sim.kernel import Process
-    from sim.record import ExecutionLedger
+    from sim.ledger import ExecutionLedger
 
 _CREATE: Final = OP["create_execution"]
 
@@ -89,7 +89,8 @@ class Submitter(Actor):
         if not (yield from admit_at_submission(self, execution, intent, process)):
             self.end(intent, "abandoned", "policy")
             return False
-        arguments = self.world.creation(execution, self.now_us)
+        quota = self.world.limits.quota_at_submission(self.world.workload.class_name(execution))
+        arguments = self.world.creation(execution, self.now_us, quota)
         partition = self.world.partition_of(execution)
         _, stopped = yield from self.carry_out(process, intent, _CREATE, partition, arguments, execution)
         if stopped is None:

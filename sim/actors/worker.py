@@ -145,11 +145,18 @@ class Worker(LeaseHolder):
             slot.idle = slot.asking = False
             if slot.lease is not None:
                 slot.lease.ended = True
+                self.stop_working(slot.lease)
         for renewer in self.renewers:
             renewer.kill()
         self.slots = []
         self.renewers = []
-        self.world.recorder.end_all(self.now_us, "abandoned", "crash", self.index)
+        self.lose_memory()
+
+    def close(self) -> None:
+        """Take down the work that is under way at the end of the run."""
+        for slot in self.slots:
+            if slot.lease is not None:
+                self.stop_working(slot.lease)
 
     def loop(self, slot: Slot, process: Process) -> Story:
         """Claim and work, for ever."""

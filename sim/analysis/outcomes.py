@@ -1,6 +1,7 @@
-"""What a run achieved, in one row: attempts, intents by end, goodput, amplification, fairness, sojourn.
+"""What a run achieved, in one row.
 
-Leaves out the split of the sojourn, wasted work and levels over time, which need more than these records.
+Attempts, intents by end, goodput, amplification, fairness, the sojourn and its parts, wasted and duplicate
+work, and the mean levels of the window.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from sim.analysis.frequency import RUN
+from sim.analysis.levels import AT_WORK, IN_FLIGHT, STORE, window_levels
+from sim.analysis.sojourn import PARTS
 from sim.analysis.statistics import jain, t_interval
 from sim.units import US_PER_MS, US_PER_S
 
@@ -22,14 +25,22 @@ UNITS = {
     "abandoned": "", "open": "", "relayed": "", "arrived": "", "unfinished": "", "completed": "",
     "goodput_per_s": "1/s", "amplification": "attempts per achieved intent", "fairness": "1/n to 1",
     "sojourn_mean": "ms", "sojourn_p50": "ms", "sojourn_p90": "ms", "sojourn_p99": "ms",
+    **{f"sojourn_{part}": "ms" for part in PARTS},
+    "worked_s": "s", "wasted_s": "s", "wasted_share": "share of worked_s", "duplicates": "",
+    "attempts_in_flight": "", "workers_at_work": "", "store_utilisation": "share",
+    "busiest_partition": "share",
 }  # fmt: skip
-"""The measures of a run and their units; those without are counts."""
+"""The measures of a run and their units; those without are counts or, of levels, mean counts."""
 
 _SOJOURN_QUANTILES = {"sojourn_p50": 0.5, "sojourn_p90": 0.9, "sojourn_p99": 0.99}
 
 
 def outcomes(
-    intents: pd.DataFrame, executions: pd.DataFrame, attempts: pd.DataFrame, window_us: tuple[int, int]
+    intents: pd.DataFrame,
+    executions: pd.DataFrame,
+    attempts: pd.DataFrame,
+    series: pd.DataFrame,
+    window_us: tuple[int, int],
 ) -> dict[str, float | int]:
     """Measure one run.
 
@@ -38,9 +49,12 @@ def outcomes(
     intents
         Records of one run with ``goal, actor, actor_kind, resolution, attempts, in_window``.
     executions
-        Records of one run with ``created_us, finished_us, outcome, in_window``.
+        Records of one run with ``created_us, finished_us, outcome, in_window``, the parts of the sojourn
+        (``waiting_us``, ...), ``worked_us, wasted_us, duplicated``.
     attempts
         Aggregated attempts of one run: ``answer, kind, count``.
+    series
+        Levels over time of one run (:func:`sim.analysis.levels.series_table`).
     window_us
         Start and end of the window: [start, end).
 
@@ -54,7 +68,12 @@ def outcomes(
         ended with success in it, wherever they began; ``goodput_per_s`` is that per second.
         ``amplification``: attempts of the intents begun in the window per one of them that recovered.
         ``fairness``: Jain's index of the completions of each worker. ``sojourn_*``: from creation to end,
-        of executions that were created in the window and ended. NaN where there is nothing to measure.
+        of executions that were created in the window and ended; the means of the parts sum to
+        ``sojourn_mean``. ``worked_s``: what workers spent on the executions created in the window, then or
+        later; ``wasted_s`` of it under leases that do not count; ``duplicates``, how many of them two workers
+        were at work on at once. Means over the window: ``attempts_in_flight``, ``workers_at_work`` (slots),
+        ``store_utilisation`` (busy sessions over all) and that of the ``busiest_partition``. NaN where there
+        is nothing to measure.
     """
     begun = intents.loc[intents["in_window"]]
     window_s = (window_us[1] - window_us[0]) / US_PER_S
@@ -78,7 +97,7 @@ def outcomes(
         "amplification": int(begun["attempts"].sum()) / recovered if recovered else np.nan,
         "fairness": jain(_completions_by_worker(intents)),
     }
-    return values | _sojourn_ms(arrived)
+    return values | _sojourn_ms(arrived) | _work(arrived) | _levels(series)
 
 
 def summarise(runs: pd.DataFrame, measures: Sequence[str] = tuple(UNITS)) -> pd.DataFrame:
@@ -120,10 +139,35 @@ def _completions_by_worker(intents: pd.DataFrame) -> np.ndarray:
 
 def _sojourn_ms(arrived: pd.DataFrame) -> dict[str, float | int]:
     ended = arrived.loc[arrived["finished_us"].notna()]
+    parts = {f"sojourn_{part}": ended[f"{part}_us"].to_numpy() / US_PER_MS for part in PARTS}
     sojourn = (ended["finished_us"].astype("int64") - ended["created_us"]).to_numpy() / US_PER_MS
     if sojourn.size == 0:
-        return dict.fromkeys(("sojourn_mean", *_SOJOURN_QUANTILES), np.nan)
-    values = np.quantile(sojourn, list(_SOJOURN_QUANTILES.values()), method="inverted_cdf")
-    return {"sojourn_mean": float(sojourn.mean())} | dict(
-        zip(_SOJOURN_QUANTILES, values.tolist(), strict=True)
-    )
+        return dict.fromkeys(("sojourn_mean", *_SOJOURN_QUANTILES, *parts), np.nan)
+    quantiles = np.quantile(sojourn, list(_SOJOURN_QUANTILES.values()), method="inverted_cdf").tolist()
+    return {
+        "sojourn_mean": float(sojourn.mean()),
+        **dict(zip(_SOJOURN_QUANTILES, quantiles, strict=True)),
+        **{name: float(values.mean()) for name, values in parts.items()},
+    }
+
+
+def _work(arrived: pd.DataFrame) -> dict[str, float | int]:
+    worked_us, wasted_us = int(arrived["worked_us"].sum()), int(arrived["wasted_us"].sum())
+    return {
+        "worked_s": worked_us / US_PER_S,
+        "wasted_s": wasted_us / US_PER_S,
+        "wasted_share": wasted_us / worked_us if worked_us else np.nan,
+        "duplicates": int(arrived["duplicated"].sum()),
+    }
+
+
+def _levels(series: pd.DataFrame) -> dict[str, float | int]:
+    means = window_levels(series).set_index("series")
+    levels = {name: means.loc[means.index == name, "level"].sum(min_count=1) for name in (IN_FLIGHT, AT_WORK)}
+    store = means.loc[means.index == STORE, "utilisation"]  # Every partition has as many sessions.
+    return {
+        IN_FLIGHT: float(levels[IN_FLIGHT]),
+        AT_WORK: float(levels[AT_WORK]),
+        "store_utilisation": float(store.mean()),
+        "busiest_partition": float(store.max()),
+    }

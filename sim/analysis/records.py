@@ -42,11 +42,15 @@ INTENTS: Final = _schema(
     " in_window",
 )  # fmt: skip
 
+_PARTS: Final = "waiting_us granting_us contention_us work_us redone_us suspended_us"
+
 EXECUTIONS: Final = _schema(
     _RUN | {"execution": pa.int64(), "class": _NAME, "created_us": pa.int64()}
-    | {"leases": pa.int32(), "in_window": pa.bool_()},
+    | dict.fromkeys((*_PARTS.split(), "worked_us", "wasted_us"), pa.int64())
+    | {"leases": pa.int32(), "duplicated": pa.bool_(), "in_window": pa.bool_()},
     {"leased_us": pa.int64(), "finished_us": pa.int64(), "outcome": _NAME},
-    "arm replication execution class created_us leased_us finished_us outcome leases in_window",
+    f"arm replication execution class created_us leased_us finished_us outcome leases {_PARTS} worked_us"
+    " wasted_us duplicated in_window",
 )  # fmt: skip
 
 ATTEMPTS: Final = _schema(
@@ -57,10 +61,28 @@ ATTEMPTS: Final = _schema(
     "arm replication actor_kind op answer code kind count total",
 )
 
+SERIES: Final = _schema(
+    _RUN | dict.fromkeys(("series", "label"), _NAME)
+    | dict.fromkeys(("from_us", "to_us", "begun"), pa.int64())
+    | {"in_window": pa.bool_()},
+    dict.fromkeys(("ended", "integral_us", "capacity"), pa.int64()),
+    "arm replication series label from_us to_us begun ended integral_us capacity in_window",
+)  # fmt: skip
+
+ATTEMPT_ROWS: Final = _schema(
+    _RUN | dict.fromkeys(("sent_us", "done_us"), pa.int64())
+    | dict.fromkeys(("actor", "actor_kind", "op", "answer", "code"), _NAME)
+    | {"in_window": pa.bool_()},
+    dict.fromkeys(("arrived_us", "execution", "intent"), pa.int64()) | {"kind": _NAME},
+    "arm replication sent_us arrived_us done_us actor actor_kind op answer code kind execution intent"
+    " in_window",
+)  # fmt: skip
+
 TABLES: Final = {
     "contentions": CONTENTIONS, "intents": INTENTS, "executions": EXECUTIONS, "attempts": ATTEMPTS,
+    "series": SERIES,
 }  # fmt: skip
-"""The tables of a run by name: three of single records, and attempts as counts."""
+"""The tables of a run by name: three of single records, attempts as counts, and levels over time."""
 
 
 def conform(table: pa.Table, schema: pa.Schema, arm: str, replication: int) -> pa.Table:

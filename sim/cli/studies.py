@@ -55,6 +55,9 @@ def run(
     check: Annotated[
         bool, typer.Option("--check", help="Exit with 3 when an expectation of the scenario fails.")
     ] = False,
+    keep_attempts: Annotated[
+        bool, typer.Option("--keep-attempts", help="Write every attempt as a row, to attempts.parquet.")
+    ] = False,
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -84,6 +87,7 @@ def run(
                 executor=executor,
                 out=out,
                 on_estimate=tell_estimate,
+                keep_attempts=keep_attempts,
                 on_progress=on_progress,
             )
         _show(study, pictures=plots, as_json=as_json)

@@ -30,7 +30,7 @@ class ConsecutiveFailures(GuardSpec):
 
     Formula: closed until `failures` in a row; open for `open`; then `probes` are let through: a failure
         opens it again, as many successes close it
-    Scope: per instance
+    Scope: per client, or the fleet (pybreaker: per instance)
     Source: pybreaker 1.4: 5 failures, 60 s, 1 success
     """
 
@@ -53,9 +53,9 @@ class FailureRatio(GuardSpec):
     Formula: closed until failures >= ratio of the last `calls` (or of those in the last `window`), at least
         `minimum`; open for `open`; then `probes` are let through, and the same ratio of their answers
         decides
-    Scope: per instance
-    Source: resilience4j CircuitBreakerConfig.java: 100 calls, 50 %, 60 s, 10 probes; Polly v8 is preset
-        polly
+    Scope: per client, or the fleet (resilience4j: per instance)
+    Source: resilience4j CircuitBreakerConfig.java: 100 calls, 50 %, 60 s, 10 probes; Polly v8's is
+        polly_breaker
     """
 
     key: ClassVar[str] = "failure_ratio"
@@ -78,7 +78,7 @@ class PollyBreaker(FailureRatio):
     """Polly's circuit breaker: a failure ratio over a window, one probe.
 
     Formula: as failure_ratio, over a window
-    Scope: per instance
+    Scope: per client, or the fleet (Polly: per instance)
     Source: App-vNext/Polly CircuitBreakerConstants.cs: 10 % of at least 100 in 30 s, 5 s, 1 probe
     """
 

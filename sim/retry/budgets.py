@@ -34,7 +34,7 @@ class AwsStandard(GuardSpec):
 
     Formula: quota 500; a retry costs 5, after a time-out 10; a success returns 1 or the last cost, up to
         the capacity
-    Scope: per client object
+    Scope: per client, or the fleet (botocore: per client object)
     Source: botocore 1.35 (botocore/retries/quota.py, standard.py), with 3 attempts and U(0, 1) * min(2^i,
         20 s)
     """
@@ -55,7 +55,7 @@ class AwsStandard2026(AwsStandard):
     """The retry quota of the AWS SDKs from 2026 on ("retries 2.1"): dearer retries.
 
     Formula: quota 500; a retry costs 14, after a throttling error 5; a success returns 1 or the last cost
-    Scope: per client object
+    Scope: per client, or the fleet (botocore: per client object)
     Source: botocore 1.44.5 (botocore/retries/standard.py); aws/aws-sdk-js-v3#8037, aws-sdk-go-v2#3416
     """
 
@@ -75,7 +75,7 @@ class AwsAdaptive(AwsStandard):
     Formula: m = EWMA (0.8) of answers over 0.5 s; error: w = min(m, rate), rate = 0.7 w, K = cbrt(0.3 w /
         0.4); otherwise rate = 0.4 (t - K)^3 + w; then min(rate, 2 m), at least 0.5/s; bucket of max(1,
         rate) tokens
-    Scope: per client object
+    Scope: per client, or the fleet (botocore: per client object)
     Source: botocore 1.44.5 (botocore/retries/adaptive.py, throttling.py, bucket.py)
     """
 
@@ -170,7 +170,7 @@ class GrpcThrottling(GuardSpec):
 
     Formula: tokens start at max_tokens; a failure takes 1, a success gives token_ratio; retry while tokens
         > max_tokens / 2
-    Scope: per channel (server name)
+    Scope: per client, or the fleet (gRPC: per channel, by server name)
     Source: grpc/proposal A6-client-retries.md, retryThrottling
     """
 
@@ -209,7 +209,7 @@ class FinagleBudget(GuardSpec):
 
     Formula: a request deposits 1000, a retry withdraws 1000 / percent_can_retry; both are forgotten after
         ttl; the reserve is min_retries_per_s * ttl retries
-    Scope: per client (shared by its filters)
+    Scope: per client, or the fleet (Finagle: per client, shared by its filters)
     Source: finagle-core RetryBudget.scala of twitter/finagle; its LeakyBucket forgets in tenths of the ttl
     """
 
@@ -254,7 +254,7 @@ class EnvoyBudget(GuardSpec):
 
     Formula: retries that wait or are under way < max(min_retry_concurrency, budget_percent * attempts under
         way)
-    Scope: per cluster and Envoy process
+    Scope: per client, or the fleet (Envoy: per cluster and process)
     Source: circuit_breaker.proto of envoyproxy/envoy (20 %, 3); that waiting retries count: envoy#30205
     """
 
@@ -300,7 +300,7 @@ class GoogleSre(GuardSpec):
 
     Formula: reject before sending with p = max(0, (requests - k * accepts) / (requests + 1)), both over the
         last window; rejected ones count as requests
-    Scope: per client task
+    Scope: per client, or the fleet (Google: per client task)
     Source: Site Reliability Engineering (Google), chapter Handling Overload: K = 2, two minutes
     """
 
@@ -345,7 +345,7 @@ class BrookerBucket(GuardSpec):
 
     Formula: bucket 5, full at first; + 0.1 at each first try (or success), up to 5; retry while bucket > 1,
         which takes 1
-    Scope: per client
+    Scope: per client, or the fleet (Brooker: per client)
     Source: mbrooker/simulator_example retry_sim/retry_strategy.py (first tries); his blog says successes:
         Fixing retries with token buckets and circuit breakers, 2022-02-28; neither has a limit of attempts
     """

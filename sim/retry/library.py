@@ -390,7 +390,7 @@ class Envoy(Backoff):
 
     Formula: full: U(0, min(max_interval, base_interval * 2^(n-1))); clipped: min(max_interval, U(0, (2^n -
         1) * base_interval)) where the range stops growing once it is above max_interval
-    Scope: per intent (none beyond n)
+    Scope: none
     Source: source/common/common/backoff_strategy.cc of envoyproxy/envoy (clipped); its BackoffStrategy
         proto docs (full)
     """
@@ -531,7 +531,7 @@ class ClientGo(Backoff):
 
     Formula: max(min(max_delay, base_delay * 2^(n-1)), the wait for a token of a bucket of ``burst``, filled
         at ``qps``)
-    Scope: per intent (n) and per client (the bucket)
+    Scope: per client (the bucket)
     Source: DefaultControllerRateLimiter of kubernetes/client-go (util/workqueue/default_rate_limiters.go)
     """
 
@@ -592,7 +592,7 @@ class Temporal(Backoff):
 
     Formula: min(maximum_interval, initial_interval * coefficient^(n-1)); with rpc the server's own calls:
         0.8 d + U(0, 0.2 d)
-    Scope: per intent (n), kept by the server
+    Scope: none (n is kept by the server)
     Source: temporalio/common.py; temporalio/temporal service/history/workflow/retry.go; rpc:
         common/backoff/retrypolicy.go
     """

@@ -78,7 +78,7 @@ class Component(Keyed, Choice):
             if colon and word in stated:
                 label, line = word, rest
             if label:
-                stated[label] = f"{stated[label]} {line.strip()}".strip()
+                stated[label] = f"{stated[label]} {line.strip()}".strip().replace("``", "")
         written = self.model_dump(mode="json")
         parameters = ", ".join(f"{key}: {as_text(value)}" for key, value in written.items())
         return Facts(self.key, self.aliases, stated["Formula"], parameters, stated["Scope"], stated["Source"])

@@ -6,17 +6,21 @@ shape has a cycle. To add a shape is to add a class to :data:`Shape`.
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import Field, GetJsonSchemaHandler, RootModel, model_validator
+from pydantic import Field, GetJsonSchemaHandler, RootModel, Strict, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
+from sim.csv_rows import MAX_ROWS
 from sim.distributions import Distribution
-from sim.schema import FROZEN, Choice, Name, OneOf, Part, Positive, Rate, Share, field
+from sim.schema import FROZEN, Choice, Duration, Name, OneOf, Part, Positive, Rate, Share, field
 
 MAX_NODES: Final = 200
-"""Members of a flow at most."""
+"""Members of a flow at most, where each may wait for many."""
+
+MAX_LEAVES: Final = 1_000
+"""Members beside the one root or sink of a flow, at most: nothing is searched in such a graph."""
 
 Edges = list[tuple[int, int]]
 """Pairs (upstream, downstream): the second member waits for the first."""
@@ -25,7 +29,7 @@ Uniform = Callable[[], float]
 """Gives the next U of 0 <= U < 1."""
 
 Nodes = Annotated[int, Field(ge=2, le=MAX_NODES)]
-Leaves = Annotated[int, Field(ge=1, lt=MAX_NODES)]
+Leaves = Annotated[int, Field(ge=1, le=MAX_LEAVES)]
 
 
 class Chain(Part, Choice):
@@ -102,13 +106,28 @@ Shape = Annotated[Chain | FanOut | FanIn | RandomDag, OneOf("shape of flows")]
 
 
 class Flows(Part):
-    """Flows that arrive besides the single executions, at random like ``poisson`` arrivals."""
+    """Flows that arrive besides the single executions: at random like ``poisson`` arrivals, or when told."""
 
-    rate: Rate = field(..., "Mean number of flows that begin in a unit of time; 0/s for none.")
+    rate: Rate | None = field(
+        None, "Mean number of flows that begin in a unit of time; 0/s for none. Give this or `at`."
+    )
+    at: Annotated[tuple[Duration, ...], Strict(False)] = field(
+        (), "The instants at which flows begin, from the start of the run. Give this or `rate`.",
+        max_length=MAX_ROWS,
+    )  # fmt: skip
     shape: Shape = field(..., "Who waits for whom: chain, fan_out, fan_in or random_dag.")
-    builders: Positive = field(1, "Processes that stage the edges of a flow, all at the same time.")
+    builders: Positive = field(
+        1,
+        "Processes that stage the edges of a flow, all at the same time, each its share; those that are more "
+        "than the edges do nothing.",
+    )
     think: Distribution = field(
         "0s", "Time of a builder between reading the graph's revision and staging an edge on it."
+    )
+    apply: bool = field(
+        True,
+        "Whether a builder applies each edge that it has staged to its child; an edge that is staged alone "
+        "makes nobody wait, and there is nothing to resolve when its upstream ends.",
     )
     dispatch_delay: Distribution = field(
         "5ms", "Time from the end of a member until the edges that lead from it are resolved."
@@ -119,3 +138,9 @@ class Flows(Part):
     class_: Name | None = field(
         None, "The class of the members; null for the first of the classes.", alias="class"
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.rate is None) == (not self.at):
+            raise ValueError("flows take rate, or at with an instant for each flow")
+        return self

@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, RootModel, Strict, model_validator
 
 from sim.distributions import Distribution
 from sim.scenario.flows import Flows
 from sim.scenario.schedule import Schedule
 from sim.schema import (
+    FROZEN,
     Choice,
     Count,
     Duration,
@@ -102,7 +103,32 @@ class OnOff(Part, Choice):
         return self
 
 
-Arrivals = Annotated[Poisson | Deterministic | Burst | OnOff | Closed | Schedule, OneOf("kind of arrivals")]
+class Phase(Part):
+    """A stretch of time with independent arrivals at a constant rate."""
+
+    rate: Rate = field(..., "Mean number of arrivals in a unit of time; 0/s for none.")
+    for_: Interval | None = field(
+        None, "How long the phase lasts; null, in the last phase alone, for ever.", alias="for"
+    )
+
+
+class Phases(RootModel[Annotated[tuple[Phase, ...], Strict(False), Field(min_length=1)]], Choice):
+    """Independent arrivals at a rate that changes at given instants, as in a spike; after the last, none."""
+
+    model_config = FROZEN
+    key: ClassVar[str] = "phases"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        endless = [place for place, phase in enumerate(self.root[:-1]) if phase.for_ is None]
+        if endless:
+            raise refusal([((endless[0], "for"), "only the last phase may last for ever")])
+        return self
+
+
+Arrivals = Annotated[
+    Poisson | Deterministic | Burst | OnOff | Phases | Closed | Schedule, OneOf("kind of arrivals")
+]
 
 
 class ExponentialBackoff(Part, Choice):
@@ -208,7 +234,7 @@ class Workload(Part):
     """How executions arrive, and of what classes they are."""
 
     arrivals: Arrivals = field(
-        ..., "How executions arrive: poisson, deterministic, burst, on_off, closed or schedule."
+        ..., "How executions arrive: poisson, deterministic, burst, on_off, phases, closed or schedule."
     )
     flows: Flows | None = field(None, "Flows of executions that wait for each other; null for none.")
     classes: Annotated[Mapping[Name, WorkClass], Field(min_length=1)] = field(

@@ -79,6 +79,7 @@ def create_execution(
     idempotency_key: Id | None = None,
     policy: Mapping[str, Any] | str | None = None,
     deadline_at: int | None = None,
+    admission: Id | None = None,
 ) -> Outcome:
     """Create an execution: eligible at once, or delayed until an instant.
 
@@ -95,6 +96,9 @@ def create_execution(
         ``max_reclaim_count``, ``max_replay_count``, ``required_capabilities``; or the engine's JSON text.
     deadline_at
         When a reconciler may expire it (ms).
+    admission
+        The quota that admitted it at its submission. Where slots are held by leases, the slot is its own
+        until its first lease ends, or until it ends without one.
     """
     if type(priority) is not int:
         refused = not_a_number("create_execution", "priority", priority)
@@ -119,6 +123,8 @@ def create_execution(
         store.creation_keys[idempotency_key] = (execution, now_ms + CREATION_KEY_TTL_MS)
     if deadline_at is not None:
         store.deadlines.add(execution, deadline_at)
+    if admission is not None and store.holds_slots:
+        ex.reserved = admission
     if delay_until is None:
         home.eligible.add(execution, ex.score)
     elif delay_until > now_ms:

@@ -43,6 +43,7 @@ class FinishedExecutions:
             and ex.delay_until is None
             and ex.suspension is None
             and ex.admission is None
+            and ex.reserved is None
         )
 
     def put(self, ex: Execution) -> None:

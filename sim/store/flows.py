@@ -13,7 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sim.store.outcome import Ok, Refused
-from sim.store.partition import blocked_index, drop_grant, leave_eligible, make_eligible
+from sim.store.partition import (
+    blocked_index,
+    drop_grant,
+    free_reserved_slot,
+    free_slots,
+    leave_eligible,
+    make_eligible,
+)
 from sim.store.records import Dependencies, Dependency, Flow
 from sim.store.state import (
     ELIGIBLE_AS,
@@ -208,10 +215,10 @@ def _skip_child(store: Partition, ex: Execution, now_ms: int) -> None:
     """End a child whose upstream did not succeed. Its lease, suspension and eligible entry stay."""
     attempt = ex.state.attempt
     was_at_work = attempt is AttemptState.RUNNING or attempt is AttemptState.INTERRUPTED
-    if ex.admission is not None:
-        if ex.state is LEASED:
-            store.release_slot(now_ms, ex.admission, ex.id)
-        ex.admission = None
+    if ex.state is LEASED:
+        free_slots(store, ex, now_ms)
+    ex.admission = None
+    free_reserved_slot(store, ex, now_ms)
     if store.granted_leave:
         drop_grant(store, ex, now_ms)
     ex.state = SKIPPED_AS[AttemptState.TERMINAL if was_at_work else AttemptState.NONE]

@@ -15,6 +15,7 @@ from sim.store.partition import (
     clear_lease,
     drop_grant,
     end_in_terminal,
+    free_slots,
     live_grant,
     make_eligible,
     mark_lapsed,
@@ -225,6 +226,8 @@ def start_attempt(
 ) -> str:
     """Begin a new attempt under a new lease; give its type."""
     pending = ex.state.attempt
+    if ex.reserved is not None and ex.admission is None:
+        ex.admission, ex.reserved = ex.reserved, None
     ex.attempt_id = attempt_id
     ex.attempt_index = ex.total_attempts
     ex.total_attempts += 1
@@ -357,8 +360,7 @@ def revoke_lease(
     if expected_lease_id is not None and expected_lease_id != ex.lease_id:
         leases = {"expected_lease_id": expected_lease_id, "current_lease_id": ex.lease_id}
         return Refused(op, "stale_lease", ex.changed, values=leases)
-    if ex.admission is not None:
-        store.release_slot(now_ms, ex.admission, execution)
+    free_slots(store, ex, now_ms)
     ex.state = REVOKED
     ex.lease_revoked_at = now_ms
     ex.changed = store.stamp

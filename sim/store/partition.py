@@ -221,11 +221,24 @@ def leave_eligible(store: Partition, ex: Execution) -> None:
 
 def release_lease(store: Partition, ex: Execution, now_ms: int) -> None:
     """End what a lease holds, before the state changes: a slot of a quota, its place in the expiry index."""
-    if ex.admission is not None:
-        if ex.state is LEASED:
-            store.release_slot(now_ms, ex.admission, ex.id)
-        ex.admission = None
+    if ex.state is LEASED:
+        free_slots(store, ex, now_ms)
+    ex.admission = None
     store.lease_expiry.discard(ex.id)
+
+
+def free_slots(store: Partition, ex: Execution, now_ms: int) -> None:
+    """Give back the slots that end with a lease: that of its grant, and one taken at submission."""
+    if ex.admission is not None:
+        store.release_slot(now_ms, ex.admission, ex.id)
+    free_reserved_slot(store, ex, now_ms)
+
+
+def free_reserved_slot(store: Partition, ex: Execution, now_ms: int) -> None:
+    """Give back the slot that was taken at submission and that no lease took over."""
+    if ex.reserved is not None:
+        store.release_slot(now_ms, ex.reserved, ex.id)
+        ex.reserved = None
 
 
 def clear_lease(ex: Execution) -> None:
@@ -248,8 +261,7 @@ def mark_lapsed(store: Partition, ex: Execution, now_ms: int) -> None:
     """Mark a lapsed lease, if it is not marked yet. It stays in the expiry index."""
     if ex.state is LAPSED:
         return
-    if ex.admission is not None:
-        store.release_slot(now_ms, ex.admission, ex.id)
+    free_slots(store, ex, now_ms)
     ex.state = LAPSED
     ex.changed = store.stamp
 
@@ -258,6 +270,7 @@ def end_in_terminal(store: Partition, ex: Execution, now_ms: int) -> None:
     """Do what every terminal transition does where a grant takes an execution out of the eligible set."""
     if store.granted_leave:
         drop_grant(store, ex, now_ms)
+    free_reserved_slot(store, ex, now_ms)
     ex.changed = store.stamp
 
 

@@ -73,6 +73,9 @@ class Execution:
         When its lease was revoked. It outlives the lease, and renewals look at it.
     admission : Id or None
         The quota whose slot its lease holds (or held, until the lease lapsed or was revoked).
+    reserved : Id or None
+        The quota whose slot it holds since it was admitted at its submission, until its first lease takes
+        the slot over or it ends without one.
     """
 
     __slots__ = (
@@ -93,6 +96,7 @@ class Execution:
         "priority",
         "reclaim_count",
         "replay_count",
+        "reserved",
         "retry_count",
         "state",
         "suspension",
@@ -112,6 +116,7 @@ class Execution:
         self.changed = changed
         self.grant: Grant | None = None
         self.admission: Id | None = None
+        self.reserved: Id | None = None
         self.lease_id: Id | None = None
         self.worker: Id | None = None
         self.lease_expires_at: int | None = None

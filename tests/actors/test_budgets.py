@@ -120,6 +120,14 @@ def test_a_slot_taken_at_submission_comes_back_with_the_end_of_the_lease():
     assert admissions[-1][4] == "ADMITTED"
 
 
+def test_so_does_one_whose_worker_granted_itself():
+    result = simulate(
+        "workload.arrivals.burst.count=2", QUICK, "quotas={api: {window: 1s, concurrency: 1, at: submit}}",
+        "retry={backoff: {constant: {delay: 500us}}}", "horizon.run=30ms", "workers.claim=direct",
+    )  # fmt: skip
+    assert [row[4] for row in executions(result)] == ["success", "success"]
+
+
 # --- capabilities ----------------------------------------------------------------------------------
 
 TWO_CLASSES = (

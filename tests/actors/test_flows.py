@@ -170,3 +170,35 @@ def test_a_parent_whose_children_were_faster_than_its_park_is_promoted_by_its_ow
         ("worker/1", "complete_execution", 11_500),
     ]
     assert executions(result)[0] == (0, 100, 1000, 11_600, "success", 2)
+
+
+def test_flows_begin_when_they_are_told_to_in_the_order_of_time():
+    result = simulate(
+        NO_ARRIVALS, "workload.flows={at: [5ms, 1ms, 1ms], shape: {fan_out: 1}}", "workers.count=0"
+    )
+    created = [row[1] for row in attempts(result, "op", "sent_us") if row[0] == "create_flow"]
+    assert created == [1_000, 1_000, 5_000]
+
+
+def test_builders_share_the_edges_and_begin_in_one_instant():
+    """Three edges, a builder each, and two builders more that have nothing to do."""
+    result = simulate(
+        NO_ARRIVALS, "workload.flows={at: [0s], shape: {fan_out: 3}, builders: 5}", "workers.count=0"
+    )
+    links = [row for row in intents(result) if row[0] == "link"]
+    # Created are a flow and four members, each in two steps of 350 us.
+    assert [(actor, start_us) for _, actor, _, start_us, *_ in links] == [
+        (f"flow_builder/{number}", 9 * 350) for number in range(3)
+    ]
+
+
+def test_an_edge_that_is_staged_alone_makes_nobody_wait():
+    """The child is leased while its parent works, and the end of the parent finds nothing to resolve."""
+    built = "workload.flows={at: [0s], shape: {chain: 2}, apply: false, dispatch_delay: 1ms}"
+    result = simulate(NO_ARRIVALS, built, "workers.count=2", "workload.classes.job={work: 5ms}")
+    ops = [op for (op,) in attempts(result, "op")]
+    assert (ops.count("stage_dependency_edge"), ops.count("apply_dependency_to_child")) == (1, 0)
+    (_, _, _, parent_ends_us, *_), (_, _, child_leased_us, _, outcome, _) = executions(result)
+    assert child_leased_us < parent_ends_us
+    assert outcome == "success"
+    assert {row[3] for row in resolutions(result)} == {"invalid_dependency"}

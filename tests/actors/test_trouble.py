@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from sim.actors.reconciler import Reconciler
 from tests.actors.little import attempts, contentions, executions, intents, simulate
 
 ONE = "workload.arrivals.burst.count=1"
@@ -247,3 +248,24 @@ def test_a_delayed_execution_is_promoted_and_resumed_as_the_same_attempt():
         "acquire",
         "finish",
     ]
+
+
+def test_a_reconciler_forgets_what_it_handed_out_when_that_lapses(monkeypatch):
+    """What was handed out and lapsed may be handed out again: nothing is kept of it."""
+    made = []
+
+    class Watched(Reconciler):
+        def __init__(self, world, number):
+            super().__init__(world, number)
+            made.append(self)
+
+    monkeypatch.setattr("sim.run.Reconciler", Watched)
+    result = simulate(
+        "workload.arrivals={poisson: {rate: 200/s}}", "workers={count: 40, poll: 1ms, lease_ttl: 4ms}",
+        "reconcilers={count: 1, lease_expiry: 2ms}", "schedulers.grant_ttl=2ms", "horizon.run=3s",
+        "faults=[{pause: {workers: 0.9, at: {uniform: {from: 100ms, to: 2s}}, for: 20ms}}]",
+    )  # fmt: skip
+    grants = [row for row in attempts(result, "op", "code") if row == ("issue_reclaim_grant", "OK")]
+    (reconciler,) = made
+    assert len(grants) > 10
+    assert len(reconciler._handed_out) < 3

@@ -23,8 +23,10 @@ class MadeRun(NamedTuple):
     intents: pa.Table
     executions: pa.Table
     attempts: pa.Table
+    series: pa.Table
     fingerprint: str
     window_us: tuple[int, int]
+    attempt_rows: pa.Table | None = None
 
     def frames(self) -> dict[str, pd.DataFrame]:
         tables = {
@@ -77,14 +79,31 @@ class Builder:
         self.rows["attempts"].append(row | {"total": count} | columns)
 
     def execution(
-        self, created_us: int = 0, finished_us: int | None = None, outcome: str | None = "success"
+        self,
+        created_us: int = 0,
+        finished_us: int | None = None,
+        outcome: str | None = "success",
+        **columns: Any,
     ) -> None:
-        self.rows["executions"].append({
+        """Add an execution that waited all its life, unless told otherwise."""
+        row = {
             "execution": len(self.rows["executions"]), "class": "short", "created_us": created_us,
             "leased_us": None, "finished_us": finished_us,
             "outcome": None if finished_us is None else outcome, "leases": 1,
-            "in_window": self._inside(created_us),
-        })  # fmt: skip
+            "waiting_us": (finished_us or created_us) - created_us, "granting_us": 0, "contention_us": 0,
+            "work_us": 0, "redone_us": 0, "suspended_us": 0, "worked_us": 0, "wasted_us": 0,
+            "duplicated": False, "in_window": self._inside(created_us),
+        }  # fmt: skip
+        self.rows["executions"].append(row | columns)
+
+    def level(self, series: str, label: str, integral_us: int, **columns: Any) -> None:
+        """Add one bin of a level, as long as the window unless told otherwise."""
+        from_us, to_us = self.window_us
+        row = {
+            "series": series, "label": label, "from_us": from_us, "to_us": to_us, "begun": 0, "ended": 0,
+            "integral_us": integral_us, "capacity": None, "in_window": True,
+        }  # fmt: skip
+        self.rows["series"].append(row | columns)
 
     def run(self) -> MadeRun:
         tables = {}

@@ -6,12 +6,15 @@ import pandas as pd
 import pytest
 
 from sim.analysis.outcomes import UNITS, outcomes, run_table, summarise
+from sim.analysis.sojourn import PARTS
 from tests.analysis.build import MS, Builder, S
 
 
 def measure(build):
     frames = build.frames()
-    return outcomes(frames["intents"], frames["executions"], frames["attempts"], build.window_us)
+    return outcomes(
+        frames["intents"], frames["executions"], frames["attempts"], frames["series"], build.window_us
+    )
 
 
 def test_attempts_are_those_of_the_window():
@@ -98,3 +101,38 @@ def test_one_replication_has_a_mean_and_no_interval():
     table = summarise(run_table([{"arm": "a", "replication": 0} | measure(Builder())])).set_index("measure")
     assert table.loc["attempts", "interval"] == "none"
     assert pd.isna(table.loc["attempts", "ci_low"])
+
+
+def test_the_parts_of_the_sojourn_sum_to_it():
+    build = Builder()
+    build.execution(0, 100 * MS, waiting_us=60 * MS, work_us=40 * MS)
+    build.execution(0, 200 * MS, waiting_us=0, contention_us=150 * MS, redone_us=30 * MS, work_us=20 * MS)
+    build.execution(0, waiting_us=500 * MS)
+    values = measure(build)
+    parts = {name: values[f"sojourn_{name}"] for name in PARTS}
+    assert parts == {
+        "waiting": 30.0, "granting": 0.0, "contention": 75.0, "work": 30.0, "redone": 15.0, "suspended": 0.0,
+    }  # fmt: skip
+    assert sum(parts.values()) == values["sojourn_mean"] == 150.0
+
+
+def test_wasted_work_is_that_of_executions_created_in_the_window():
+    build = Builder(window_us=(S, 3 * S))
+    build.execution(0, 2 * S, worked_us=9 * S, wasted_us=9 * S, duplicated=True)
+    build.execution(S, 2 * S, worked_us=3 * S, wasted_us=S, duplicated=True)
+    build.execution(S, None, worked_us=S)
+    values = measure(build)
+    assert (values["worked_s"], values["wasted_s"], values["wasted_share"]) == (4.0, 1.0, 0.25)
+    assert values["duplicates"] == 1
+
+
+def test_levels_are_means_over_the_window():
+    build = Builder(window_us=(S, 11 * S))
+    build.level("attempts_in_flight", "", 25 * S)
+    build.level("attempts_in_flight", "", 99 * S, from_us=0, to_us=S, in_window=False)
+    build.level("workers_at_work", "", 40 * S, capacity=8)
+    for partition, busy in enumerate((1, 4)):
+        build.level("store", str(partition), busy * S, capacity=1)
+    values = measure(build)
+    assert (values["attempts_in_flight"], values["workers_at_work"]) == (2.5, 4.0)
+    assert (values["store_utilisation"], values["busiest_partition"]) == (0.25, 0.4)

@@ -5,8 +5,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
+import pyarrow.parquet as pq
 import pytest
+
+import sim.retry
 
 SHORT = [f"horizon.{part}" for part in ("warmup=1s", "run=4s", "drain=2s")]
 
@@ -38,6 +42,33 @@ def test_processes_hash_seeds_and_jobs_leave_no_trace(scenario, tmp_path):
         "study.json", "frequency.csv", "recovery.csv", "contentions.parquet", "intents.parquet",
         "executions.parquet", "rivals.csv", "frequency.png", "recovery.png", "rivals.png", "race_windows.png",
     }  # fmt: skip
+
+
+def example_of_the_documentation():
+    """The policy that the documentation of sim.retry shows."""
+    lines = (sim.retry.__doc__ or "").splitlines()
+    first = lines.index("    from sim.retry import Action, Decision")
+    last = max(place for place, line in enumerate(lines) if line.startswith("    "))
+    return dedent("\n".join(lines[first : last + 1]))
+
+
+def test_a_class_of_ones_own_leaves_no_trace_either(tmp_path, monkeypatch):
+    """Its draws come from the client's own stream, whatever the process and its hash seed."""
+    (tmp_path / "mine.py").write_text(example_of_the_documentation())
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    scenario = "kinds/stale_graph_revision"  # which costs little, and retries much
+    more = ("--no-plots", "--policy", "mine:Halfway")
+    one = run_study(scenario, tmp_path / "a", "0", 1, *more)
+    two = run_study(scenario, tmp_path / "b", "1", 2, *more)
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+    assert one["fingerprint"] == two["fingerprint"]
+    # It was asked, and it drew.
+    (manifest,) = (tmp_path / "a").rglob("study.json")
+    (arm,) = json.loads(manifest.read_text())["arms"]
+    assert arm["policy"]["class"] == "mine:Halfway"
+    (contentions,) = (tmp_path / "a").rglob("contentions.parquet")
+    delays = pq.read_table(contentions, columns=["delay_us"])["delay_us"].to_pylist()
+    assert len(set(delays)) > 100
 
 
 def test_another_seed_gives_other_records(tmp_path):

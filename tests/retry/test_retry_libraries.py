@@ -5,25 +5,23 @@ sample is looked up by its rank in the other, so no scale is needed; tolerances 
 two samples. The libraries draw from Python's own module ``random``, which is seeded here and put back.
 """
 
-import random
 from statistics import fmean, stdev
 
 import pytest
 
 from sim.retry import Action
+from tests.retry import library_waits as library
 from tests.retry.helpers import K, build, observed, refusal, seeded, waits_of
+from tests.retry.library_waits import RETRIES
 
 INTENTS = 2_000
-RETRIES = 12
 TOLERANCE = 5 * (2 * 0.25 / INTENTS) ** 0.5
 
 
 @pytest.fixture
 def seeded_random():
-    before = random.getstate()
-    random.seed(20261123)
-    yield
-    random.setstate(before)
+    with library.seeded_library():
+        yield
 
 
 def compare(backoff, library_waits):
@@ -66,103 +64,64 @@ TENACITY = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("backoff", "strategy", "arguments"), TENACITY)
-@pytest.mark.usefixtures("seeded_random")
-def test_tenacity(backoff, strategy, arguments):
-    tenacity = pytest.importorskip("tenacity")
-    compare(backoff, tenacity_waits(tenacity, getattr(tenacity, strategy)(**arguments)))
+def chain():
+    """A chain in both: a fixed wait, a drawn one, then full jitter."""
+    import tenacity
 
-
-def tenacity_waits(tenacity, wait):
-    def waits():
-        state = tenacity.RetryCallState(None, None, (), {})
-        for state.attempt_number in range(1, RETRIES + 1):
-            yield wait(state)
-
-    return waits
-
-
-@pytest.mark.usefixtures("seeded_random")
-def test_tenacity_chain():
-    tenacity = pytest.importorskip("tenacity")
-    theirs = tenacity.wait_chain(
-        tenacity.wait_fixed(1), tenacity.wait_random(1, 3), tenacity.wait_random_exponential(max=30)
-    )
+    theirs = library.tenacity(
+        "wait_chain",
+        tenacity.wait_fixed(1), tenacity.wait_random(1, 3), tenacity.wait_random_exponential(max=30),
+    )  # fmt: skip
     ours = {"chain": {"waits": [
         {"constant": {"delay": "1s"}}, {"tenacity_random": {"min": "1s", "max": "3s"}},
         {"tenacity_random_exponential": {"max": "30s"}},
     ]}}  # fmt: skip
-    compare(ours, tenacity_waits(tenacity, theirs))
+    return ours, theirs
+
+
+@pytest.mark.parametrize(("backoff", "strategy", "arguments"), TENACITY)
+@pytest.mark.usefixtures("seeded_random")
+def test_tenacity(backoff, strategy, arguments):
+    compare(backoff, library.tenacity(strategy, **arguments))
+
+
+@pytest.mark.usefixtures("seeded_random")
+def test_tenacity_chain():
+    compare(*chain())
 
 
 @pytest.mark.usefixtures("seeded_random")
 def test_stamina():
-    """The wait that its context hands to tenacity."""
-    stamina = pytest.importorskip("stamina")
-    tenacity = pytest.importorskip("tenacity")
-    context = stamina.retry_context(on=ValueError)
-    compare("stamina", tenacity_waits(tenacity, context._jittered_backoff_for_rcs))
+    compare("stamina", library.stamina())
 
 
 @pytest.mark.parametrize("jitter", ["full", "random", "none"])
 @pytest.mark.usefixtures("seeded_random")
 def test_backoff(jitter):
-    backoff = pytest.importorskip("backoff")
-    jitters = {"full": backoff.full_jitter, "random": backoff.random_jitter, "none": lambda value: value}
-
-    def waits():
-        steps = backoff.expo(max_value=300)
-        next(steps)
-        return [jitters[jitter](steps.send(None)) for _ in range(RETRIES)]
-
-    compare({"backoff_expo": {"max_value": "300s", "jitter": jitter}}, waits)
+    ours = {"backoff_expo": {"max_value": "300s", "jitter": jitter}}
+    compare(ours, library.backoff("expo", jitter, max_value=300))
 
 
+@pytest.mark.parametrize("jitter", ["full", "none"])
 @pytest.mark.usefixtures("seeded_random")
-def test_backoff_fibonacci():
-    backoff = pytest.importorskip("backoff")
-
-    def waits():
-        steps = backoff.fibo(max_value=60)
-        next(steps)
-        return [backoff.full_jitter(steps.send(None)) for _ in range(RETRIES)]
-
-    compare({"fibonacci": {"base": "1s", "cap": "60s", "jitter": "full"}}, waits)
+def test_backoff_fibonacci(jitter):
+    ours = {"fibonacci": {"base": "1s", "cap": "60s", "jitter": jitter}}
+    compare(ours, library.backoff("fibo", jitter, max_value=60))
 
 
 @pytest.mark.usefixtures("seeded_random")
 def test_google_api_core():
-    retry = pytest.importorskip("google.api_core.retry")
-
-    def waits():
-        steps = retry.exponential_sleep_generator(1.0, 60.0, 2.0)
-        return [next(steps) for _ in range(RETRIES)]
-
-    compare("google_api_core", waits)
+    compare("google_api_core", library.google_api_core())
 
 
 @pytest.mark.parametrize(("factor", "maximum", "jitter"), [(0, 120, 0), (0.5, 120, 0), (0.5, 20, 2)])
 @pytest.mark.usefixtures("seeded_random")
 def test_urllib3(factor, maximum, jitter):
-    retry = pytest.importorskip("urllib3.util.retry")
-
-    def waits():
-        state = retry.Retry(
-            total=None,
-            backoff_factor=factor,
-            backoff_max=maximum,
-            backoff_jitter=jitter,
-            allowed_methods=None,
-        )
-        for _ in range(RETRIES):
-            state = state.increment("GET", "/", error=None, response=None)
-            yield state.get_backoff_time()
-
     parameters = {
         "backoff_factor": f"{round(factor * 1000)}ms", "backoff_max": f"{maximum}s",
         "backoff_jitter": f"{jitter}s",
     }  # fmt: skip
-    compare({"urllib3": parameters}, waits)
+    compare({"urllib3": parameters}, library.urllib3(factor, maximum, jitter))
 
 
 @pytest.mark.parametrize(
@@ -175,25 +134,13 @@ def test_urllib3(factor, maximum, jitter):
 )  # fmt: skip
 @pytest.mark.usefixtures("seeded_random")
 def test_redis(shape, name):
-    backoff = pytest.importorskip("redis.backoff")
-
-    def waits():
-        strategy = getattr(backoff, name)()
-        strategy.reset()
-        return [strategy.compute(failures) for failures in range(1, RETRIES + 1)]
-
-    compare({"redis_py": {"shape": shape}}, waits)
+    compare({"redis_py": {"shape": shape}}, library.redis(name))
 
 
 @pytest.mark.parametrize("jitter", [True, False])
 @pytest.mark.usefixtures("seeded_random")
 def test_celery(jitter):
-    time = pytest.importorskip("celery.utils.time")
-
-    def waits():
-        return [time.get_exponential_backoff_interval(1, n, 600, jitter) for n in range(RETRIES)]
-
-    compare({"celery": {"retry_jitter": jitter}}, waits)
+    compare({"celery": {"retry_jitter": jitter}}, library.celery(jitter))
 
 
 class FakeClock:

@@ -7,6 +7,8 @@ import pytest
 
 from sim.retry import Action, Decision, PolicyError, parse_policy
 from sim.retry.tenacity_adapter import StreamRandom, Tenacity
+from sim.run import run
+from sim.scenario import load
 from tests.retry.helpers import POLL_US, K, build, refusal, scripted, seeded, waits_of
 
 ADAPTER = "sim.retry.tenacity_adapter:Tenacity"
@@ -138,6 +140,22 @@ class TestWithTenacity:
         with pytest.raises(PolicyError) as refused:
             parse_policy({"class": ADAPTER, "params": params})
         assert str(refused.value).startswith(message)
+
+    def test_whole_simulations_under_it_repeat_exactly_and_leave_pythons_own_generator_alone(self):
+        policy = parse_policy({"class": ADAPTER, "params": {
+            "wait": {"wait_random_exponential": {"multiplier": 0.05, "max": 5}},
+            "stop": {"stop_after_attempt": [12]},
+        }})  # fmt: skip
+        scenario = load("kinds/stale_graph_revision", ["horizon.warmup=0s", "horizon.run=5s"])
+        first = run(scenario, "arm", policy)
+        before = random.getstate()
+        random.random()
+        assert run(scenario, "arm", policy).fingerprint == first.fingerprint
+        random.setstate(before)
+        assert run(scenario, "arm", policy, 1).fingerprint != first.fingerprint
+        waits = [row["delay_us"] for row in first.contentions.to_pylist() if row["action"] == "reread"]
+        assert len(set(waits)) > 20
+        assert random.getstate() == before
 
     def test_it_is_written_out_like_any_class_of_ones_own(self):
         written = {"class": ADAPTER, "params": {"wait": {"wait_fixed": [1]}}}

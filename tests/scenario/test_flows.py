@@ -74,7 +74,7 @@ def test_a_shape_is_written_so_that_it_is_read_again(written, resolved):
     [
         lambda: Chain(nodes=201),
         lambda: FanOut(root=0),
-        lambda: FanIn(root=200),
+        lambda: RandomDag(nodes=201, edges=0.5),
         lambda: RandomDag(nodes=1, edges=0.5),
     ],
 )
@@ -83,7 +83,21 @@ def test_a_flow_has_2_to_200_members(make):
         make()
 
 
+@pytest.mark.parametrize("shape", [FanIn, FanOut])
+def test_a_root_or_a_sink_has_a_thousand_neighbours_at_most(shape):
+    assert shape(root=1000).nodes == 1001
+    with pytest.raises(ValidationError):
+        shape(root=1001)
+
+
 def test_what_a_flow_does_unless_told_otherwise():
     flows = Flows(rate="2/s", shape={"fan_out": 8})
     assert (flows.rate, flows.shape, flows.builders, flows.class_) == (2.0, FanOut(root=8), 1, None)
+    assert (flows.at, flows.apply) == ((), True)
     assert (flows.think.mean_us(), flows.dispatch_delay.mean_us(), flows.lose_dispatch) == (0, 5_000, 0)
+
+
+@pytest.mark.parametrize("when", [{}, {"rate": "1/s", "at": ["0s"]}, {"at": []}])
+def test_a_flow_begins_at_a_rate_or_at_instants(when):
+    with pytest.raises(ValidationError, match="flows take rate, or at with an instant for each flow"):
+        Flows(shape={"fan_out": 8}, **when)

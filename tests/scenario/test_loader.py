@@ -269,6 +269,14 @@ def test_arrivals_that_come_and_go():
     assert (arrivals.rate, arrivals.on.mean_us(), arrivals.off.mean_us()) == (9.0, 1_000_000, 2_000_000)
 
 
+def test_arrivals_in_phases_and_how_they_are_written_again():
+    phases = "[{rate: 9/s, for: 1s}, {rate: 1/min}]"
+    scenario = loads(SMALL, [f"workload.arrivals={{phases: {phases}}}"])
+    first, last = scenario.workload.arrivals.root
+    assert (first.rate, first.for_, last.rate, last.for_) == (9.0, 1_000_000, 1 / 60, None)
+    assert Scenario.model_validate(scenario.resolved()) == scenario
+
+
 @pytest.mark.parametrize(
     ("written", "us"), [("-200ms", -200_000), ("50ms", 50_000), ("-0s", 0), (0, 0), ("-10 min", -600_000_000)]
 )

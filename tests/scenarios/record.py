@@ -31,6 +31,12 @@ OVERRIDES: Final = {
     ),
     "atlas": ("horizon.run=40s",),
     "claim_storm": ("horizon.run=8s",),
+    # Each client costs a twentieth of a second before all begin.
+    "aws_backoff": ("horizon.run=5s", "workload.flows.shape.fan_out=20", "workload.flows.builders=20"),
+    "retry_storm": (
+        "horizon.run=30s",
+        "workload.arrivals={phases: [{rate: 8/s, for: 5s}, {rate: 30/s, for: 5s}, {rate: 8/s}]}",
+    ),
     "kinds/execution_not_active": ("horizon.run=15s",),
     "kinds/execution_not_reclaimable": ("horizon.run=15s",),
     "kinds/not_a_resumed_execution": ("horizon.run=25s",),

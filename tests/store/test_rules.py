@@ -821,3 +821,71 @@ def test_postgres_a_child_with_dependencies_waits_as_elsewhere(postgres):
     postgres.create_execution(0, "e1", "A")
     postgres.apply_dependency_to_child(0, "f1", "ed1", "e0", "e1")
     assert state(postgres) == CHILDREN
+
+
+# a slot that was taken at submission
+
+
+def _submitted(store, execution="e1", deadline_at=None):
+    assert store.check_admission_and_record(0, "q1", execution, 1, 0, 1).code == "ADMITTED"
+    store.create_execution(0, execution, "A", deadline_at=deadline_at, admission="q1")
+    assert _held(store) == 1
+
+
+def test_contract_a_slot_of_a_submission_goes_back_with_the_first_lease_whoever_granted_it(contract):
+    _submitted(contract)
+    fence = lease(contract, 0)
+    assert _held(contract) == 1
+    contract.complete_execution(5, "e1", *fence)
+    assert _held(contract) == 0
+
+
+def test_contract_a_slot_of_a_submission_outlives_a_lapsed_grant(contract):
+    _submitted(contract)
+    grant(contract, 0, ttl_ms=10)
+    contract.requeue_lapsed_grant(11, "e1")
+    assert _held(contract) == 1
+    contract.complete_execution(12, "e1", *lease(contract, 12))
+    assert _held(contract) == 0
+
+
+@pytest.mark.parametrize("end", ["cancel_execution", "expire_execution"])
+def test_contract_a_slot_of_a_submission_goes_back_when_it_ends_without_a_lease(contract, end):
+    _submitted(contract)
+    getattr(contract, end)(5, "e1")
+    assert _held(contract) == 0
+
+
+def test_contract_a_slot_of_a_submission_is_held_again_by_a_reclaim(contract):
+    _submitted(contract)
+    lease(contract, 0, ttl_ms=10)
+    contract.mark_lease_expired_if_due(10, "e1")
+    assert _held(contract) == 0
+    contract.issue_reclaim_grant(10, "e1", "w2", 10)
+    contract.reclaim_execution(10, "e1", "w2", "ls2", 10, "at2")
+    assert _held(contract) == 1
+
+
+def test_contract_slots_of_a_submission_and_of_a_dispatch_both_go_back(contract):
+    _submitted(contract)
+    contract.check_admission_and_record(0, "q2", "e1", 1, 0, 1)
+    contract.issue_claim_grant(0, "e1", "w1", "A", 100, (), "q2")
+    contract.claim_execution(0, "e1", "w1", "ls1", 100, "at1")
+    assert (_held(contract), contract.read_quota(0, "q2").values["concurrency"]) == (1, 1)
+    contract.complete_execution(5, "e1", "ls1", 1, "at1")
+    assert (_held(contract), contract.read_quota(0, "q2").values["concurrency"]) == (0, 0)
+
+
+def test_contract_a_retry_after_a_submission_holds_no_slot(contract):
+    _submitted(contract)
+    contract.delay_execution(0, "e1", *lease(contract, 0), 0)
+    contract.promote_delayed(0, "e1")
+    lease(contract, 0, lease_id="ls2")
+    assert _held(contract) == 0
+
+
+def test_valkey_a_submission_says_nothing_of_who_admitted_it(valkey):
+    valkey.check_admission_and_record(0, "q1", "e1", 1, 0, 1)
+    valkey.create_execution(0, "e1", "A", admission="q1")
+    valkey.cancel_execution(5, "e1")
+    assert _held(valkey) == 1

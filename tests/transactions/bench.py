@@ -7,8 +7,9 @@ answer is dated by its commit or rollback.
 from itertools import repeat
 
 from sim.kernel import Kernel, Process
+from sim.ledger import ExecutionLedger
 from sim.link import OP, OPS, Client, Link
-from sim.record import NONE, ExecutionLedger, Recorder
+from sim.record import NONE, Recorder
 from sim.rng import Streams
 from sim.scenario.model import Link as LinkSpec
 from sim.store import Store, StoreRules
@@ -90,7 +91,6 @@ class Bench:
     def create(self, *executions):
         for execution in executions:
             self.store.create_execution(0, execution, "main")
-            self.ledger.created(execution, 0)
 
     def lease(self, *executions, ttl_ms=30_000):
         """Lease executions to worker 7 under lease 100 + e, attempt 200 + e, epoch 1."""
