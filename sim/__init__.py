@@ -3,6 +3,7 @@
 >>> import sim
 >>> study = sim.run("claim_storm", replications=3)      # doctest: +SKIP
 >>> study.frequency(), study.recovery()                 # doctest: +SKIP
+>>> sim.compare("claim_storm", policies=["documented", "naive"]).paired()  # doctest: +SKIP
 
 The public names are loaded when they are first used: who only reads results needs no simulator.
 """
@@ -15,13 +16,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sim.api import run, sweep
+    from sim import plot
+    from sim.api import compare, run, sweep
     from sim.contention import ContentionKind
     from sim.results import Study
     from sim.scenario import load
     from sim.sweep_results import Sweep, open  # noqa: A004 - sim.open is the public name
 
 _HOMES = {
+    "compare": "sim.api",
     "run": "sim.api",
     "sweep": "sim.api",
     "open": "sim.sweep_results",
@@ -31,7 +34,9 @@ _HOMES = {
     "ContentionKind": "sim.contention",
 }
 
-__all__ = ["ContentionKind", "Study", "Sweep", "load", "open", "run", "sweep"]
+_MODULES = ("plot",)
+
+__all__ = ["ContentionKind", "Study", "Sweep", "compare", "load", "open", "plot", "run", "sweep"]
 
 
 class _Package(ModuleType):
@@ -47,10 +52,12 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"sim.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'sim' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, *_MODULES})

@@ -9,7 +9,7 @@ from sim.analysis.precision import Precision
 from sim.limits import Limits, OptionError, parse_bytes, parse_share
 from sim.scenario import find, load
 from sim.scenario.grid import load_points, make_axis, parse_axis
-from sim.study import arm_of, run_study
+from sim.study import arm_of, arms_of, run_study
 from sim.sweeps import run_sweep
 
 if TYPE_CHECKING:
@@ -96,9 +96,7 @@ def run(
     sim.limits.OptionError
         When another option has a mistake.
     """
-    if replications is not None and (precision is not None or replication is not None):
-        other = "a precision finds their number" if precision is not None else "a single one is run"
-        raise OptionError(f"a number of replications cannot be given as well: {other}")
+    _check_replications(replications, precision, replication)
     loaded = load(scenario, _changes(overrides, seed, replications))
     return run_study(
         loaded,
@@ -114,6 +112,84 @@ def run(
         keep_attempts=keep_attempts,
         on_progress=on_progress,
     )
+
+
+def compare(
+    scenario: str | Path,
+    *,
+    policies: Sequence[str] | None = None,
+    baseline: str | None = None,
+    replications: int | None = None,
+    seed: int | None = None,
+    overrides: Iterable[str] = (),
+    precision: str | float | None = None,
+    measure: str = DEFAULT.measure,
+    max_replications: int = DEFAULT.max_replications,
+    max_attempts: int | None = None,
+    max_memory: str | int | None = None,
+    jobs: int = 1,
+    executor: str = "joblib",
+    out: str | Path = "results",
+    on_estimate: Callable[[Estimate], None] | None = None,
+    on_progress: Progress | None = None,
+) -> Study:
+    """Run a scenario under several policies that face the same workload, and compare them.
+
+    Parameters
+    ----------
+    scenario
+        A YAML file, or the name of a scenario that ships with the package.
+    policies
+        The arms: each one of the scenario's ``policies``, a registered name or alias, or ``module:Class``. By
+        default all of the scenario's, else :data:`sim.study.COMPARED`.
+    baseline
+        What the others are compared with; by default the first.
+    replications, seed
+        Instead of the scenario's.
+    precision, measure, max_replications
+        As for :func:`run`; every arm is as precise, and all have the same number of replications.
+    overrides, max_attempts, max_memory, jobs, executor, out, on_estimate, on_progress
+        As for :func:`run`.
+
+    Returns
+    -------
+    Study
+        With :meth:`~sim.results.Study.paired`, :meth:`~sim.results.Study.verdicts` and
+        :meth:`~sim.results.Study.pareto` besides the tables of a run.
+
+    Raises
+    ------
+    sim.scenario.ScenarioError, sim.retry.PolicyError
+        When the scenario or a policy has a mistake.
+    sim.output.ResultsError
+        When results cannot be written.
+    sim.output.StudyFailed
+        When no replication of an arm came to its end.
+    sim.limits.OptionError
+        When another option has a mistake.
+    """
+    _check_replications(replications, precision)
+    loaded = load(scenario, _changes(overrides, seed, replications))
+    return run_study(
+        loaded,
+        arms_of(loaded, policies, baseline),
+        name=find(scenario).stem,
+        out=out,
+        jobs=jobs,
+        executor=executor,
+        precision=precision_of(precision, measure, max_replications),
+        limits=limits_of(max_attempts, max_memory),
+        on_estimate=on_estimate,
+        on_progress=on_progress,
+    )
+
+
+def _check_replications(
+    replications: int | None, precision: str | float | None, replication: int | None = None
+) -> None:
+    if replications is not None and (precision is not None or replication is not None):
+        other = "a precision finds their number" if precision is not None else "a single one is run"
+        raise OptionError(f"a number of replications cannot be given as well: {other}")
 
 
 def precision_of(share: str | float | None, measure: str, max_replications: int) -> Precision | None:

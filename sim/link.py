@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from array import array
 from heapq import heappush
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sim.ledger import GRANTED, REFUSED, stage_of
 from sim.record import NONE, UNKNOWN, Attempt, Op
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sim.kernel import Kernel, Process
     from sim.ledger import ExecutionLedger
-    from sim.record import Intent, Recorder
+    from sim.record import Intent, Recorder, Unknown
     from sim.rng import Streams
     from sim.scenario.model import Link as LinkSpec
     from sim.scenario.model import Store as StoreSpec
@@ -124,6 +124,16 @@ def servers_of(spec: StoreSpec, kernel: Kernel, streams: Streams) -> list[Server
     return servers
 
 
+class Observer(Protocol):
+    """Sees what passes over the link, without a say in it."""
+
+    def served(self, partition: int, attempt: Attempt, outcome: Outcome, finish_us: int) -> None:
+        """See an operation take effect; its reply leaves at ``finish_us``, its caller may have given up."""
+
+    def answered(self, attempt: Attempt, outcome: Outcome | Unknown) -> None:
+        """See an actor learn of an answer, or that there is none."""
+
+
 class Link:
     """Carries attempts from actors to the partitions of the store and back.
 
@@ -165,6 +175,24 @@ class Link:
                 server.answer = self._answer
             server.store.release_slot = self._slot_effect(server, "release_slot")
             server.store.take_slot = self._slot_effect(server, "take_slot")
+
+    def observe(self, observer: Observer) -> None:
+        """Show everything to an observer from now on. Who is not observed pays nothing for it."""
+        record, answer, servers = self._record, self._answer, list(self._servers)
+
+        def recorded(attempt: Attempt, outcome: Any) -> None:
+            record(attempt, outcome)
+            observer.answered(attempt, outcome)
+
+        def answered(attempt: Attempt, outcome: Outcome, finish_us: int) -> None:
+            observer.served(servers.index(attempt.server), attempt, outcome, finish_us)
+            answer(attempt, outcome, finish_us)
+
+        self._record = recorded
+        self._answer = answered  # type: ignore[method-assign]  # what a server calls when it is done
+        for server in servers:
+            if isinstance(server, TransactionServer):
+                server.answer = answered
 
     def partition_of(self, number: int) -> int:
         """Give the partition of an execution, flow or quota. Round robin by number: evenly loaded."""

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from sim.faults import FaultWindow
     from sim.limits import Truncation
-    from sim.link import Server
+    from sim.link import Observer, Server
     from sim.retry import PolicySpec
     from sim.scenario import Scenario
     from sim.transactions import TransactionServer
@@ -100,6 +100,7 @@ def run(
     *,
     keep_attempts: bool = False,
     limits: Limits = NO_LIMITS,
+    observer: Observer | None = None,
 ) -> RunResult:
     """Simulate one replication.
 
@@ -117,6 +118,8 @@ def run(
         Give every attempt as a row besides.
     limits
         What the run may use; one that needs more ends early and says so.
+    observer
+        Sees every attempt at the store and at its caller; the records are the same.
 
     Returns
     -------
@@ -138,6 +141,8 @@ def run(
     servers = servers_of(spec, kernel, streams)
     link = Link(kernel, servers, recorder, ledger, scenario.link)
     watch = Watch(limits, kernel, recorder)
+    if observer is not None:
+        link.observe(observer)
     workload = Workload(scenario.workload, streams, spec.partitions)
     world = World(kernel, link, recorder, ledger, workload, streams, scenario, policy)
 
@@ -159,7 +164,7 @@ def run(
 
     contentions, intents = recorder.contentions(), recorder.intents()
     passed = [Level(edges) for _ in PARTS]
-    found = sojourns(ledger.changes(), ledger.stretches(), OPERATIONS, ended_us, passed)
+    found = sojourns(ledger.changes(ended_us), ledger.stretches(), OPERATIONS, ended_us, passed)
     executions = executions_table(found, workload.class_name, window_us)
     lines = [
         Line.of(IN_FLIGHT, "", recorder.in_flight),

@@ -181,6 +181,26 @@ def frequency_over_time(contentions: pd.DataFrame, runs: pd.DataFrame, bin_s: fl
     return table
 
 
+def refusals_per_intent(contentions: pd.DataFrame) -> pd.DataFrame:
+    """Count how many refusals of a kind one intent met, in the window.
+
+    Parameters
+    ----------
+    contentions
+        Records of one run or several with ``arm, replication, kind, root, in_window``. Those without a root
+        (reads of a sweep) are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``arm, kind, refusals, intents``: how many root intents met the kind so many times.
+    """
+    met = contentions["in_window"] & contentions["root"].notna()
+    keys = [*RUN, "kind", "root"]
+    each = plain(contentions.loc[met, keys]).groupby(keys).size().rename("refusals").reset_index()
+    return each.groupby(["arm", "kind", "refusals"]).size().rename("intents").reset_index()
+
+
 def plain(table: pd.DataFrame) -> pd.DataFrame:
     """Copy a table with categories turned into strings, so that two tables can be joined and grouped."""
     names = table.select_dtypes("category").columns

@@ -26,7 +26,7 @@ sys.excepthook = _end_interrupted  # before the first import that takes its time
 import typer  # noqa: E402
 
 # Everything heavier than typer is imported by the command that needs it: --help answers at once.
-from sim.cli import fitting, scenarios, studies, sweeps, trust  # noqa: E402
+from sim.cli import comparisons, fitting, scenarios, stories, studies, sweeps, trust  # noqa: E402
 
 app = typer.Typer(
     name="contention-sim",
@@ -38,8 +38,11 @@ app = typer.Typer(
 )
 
 app.command()(studies.run)
+app.command()(comparisons.compare)
 app.command()(sweeps.sweep)
 app.command()(fitting.fit)
+app.command()(stories.report)
+app.command()(stories.explain)
 app.command()(trust.conform)
 app.command()(scenarios.init)
 app.command()(scenarios.validate)

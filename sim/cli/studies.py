@@ -59,6 +59,15 @@ def run(
         bool, typer.Option("--keep-attempts", help="Write every attempt as a row, to attempts.parquet.")
     ] = False,
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Write trace.json.gz, a timeline for https://ui.perfetto.dev.")
+    ] = False,
+    trace_window: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B", help="With --trace: from when to when, e.g. 20s,25s; by default the first 10 s."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a scenario: how often each kind of contention occurs, and how long recovery takes.
@@ -70,6 +79,10 @@ def run(
     with user_mistakes(), told_failures(lambda run: replay.command(policy, run["replication"])) as tell:
         from sim import api
 
+        if trace or trace_window is not None:
+            from sim.trace import parse_window, write_trace
+
+            asked_us = None if trace_window is None else parse_window(trace_window)
         with progress(quiet=as_json) as on_progress:
             study = api.run(
                 scenario,
@@ -90,7 +103,9 @@ def run(
                 keep_attempts=keep_attempts,
                 on_progress=on_progress,
             )
-        _show(study, pictures=plots, as_json=as_json)
+        if trace or trace_window is not None:
+            print(write_trace(study, asked_us).words, file=sys.stderr)
+        show(study, pictures=plots, as_json=as_json)
         unmet = [e for e in study.expectations if not e["met"]]
         for e in unmet:
             print(
@@ -101,7 +116,7 @@ def run(
             raise typer.Exit(EXIT_CHECK_FAILED)
 
 
-def _show(study: "Study", *, pictures: bool, as_json: bool) -> None:
+def show(study: "Study", *, pictures: bool, as_json: bool) -> None:
     """Draw the pictures and print the study."""
     drawn = _draw(study) if pictures else []
     if as_json:
@@ -112,9 +127,14 @@ def _show(study: "Study", *, pictures: bool, as_json: bool) -> None:
     console.print_study(study)
     for picture in drawn:
         print(f"picture: {picture}")
+    if drawn:
+        print(f"report: {study.directory / 'report.html'}")
 
 
 def _draw(study: "Study") -> list[Path]:
     from sim.analysis.plots import save_plots
+    from sim.report import write_report
 
-    return list(save_plots(study, study.directory / "plots"))
+    drawn = list(save_plots(study, study.directory / "plots"))
+    write_report(study, drawn)
+    return drawn

@@ -216,9 +216,17 @@ def test_the_same_study_gives_the_same_bytes(study, quiet, tmp_path):
     first = plots.save_plots(study, tmp_path / "a" / "plots")
     with mpl.rc_context({"font.size": 30, "text.color": "red"}):
         second = plots.save_plots(study, tmp_path / "b")
-    assert [path.name for path in first] == ["frequency.png", "recovery.png"]
+    names = [
+        "frequency.png",
+        "recovery.png",
+        "recovery_curves.png",
+        "timeline.png",
+        "kind_by_op.png",
+        "sojourn.png",
+    ]
+    assert [path.name for path in first] == names
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["frequency.png", "recovery.png"]
+    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == sorted(names)
     assert b"Software" not in first[0].read_bytes()
     assert len(plots.save_plots(quiet, tmp_path / "c")) == 2
 

@@ -46,14 +46,35 @@ class Drawable(Protocol):
     def window_s(self) -> float:
         """Length of the window in simulated seconds."""
 
-    def frequency(self) -> pd.DataFrame:
-        """Give the frequency of each kind (:func:`sim.analysis.frequency.frequency`)."""
+    @property
+    def window_us(self) -> tuple[int, int]:
+        """Start and end of the window."""
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that were seen in the window."""
+
+    @property
+    def faults(self) -> Any:
+        """The faults that were drawn, by run."""
+
+    def frequency(self, by: str | Sequence[str] = "kind") -> pd.DataFrame:
+        """Give the frequency of each kind or group (:func:`sim.analysis.frequency.frequency`)."""
+
+    def frequency_over_time(self, bin_s: float) -> pd.DataFrame:
+        """Give the rate of each kind over time (:func:`sim.analysis.frequency.frequency_over_time`)."""
 
     def recovery(self) -> pd.DataFrame:
         """Give the recovery from each kind (:func:`sim.analysis.recovery.recovery`)."""
 
+    def recovery_curves(self, kinds: Sequence[str] | None = None) -> pd.DataFrame:
+        """Give curves of recovery with bands (:func:`sim.analysis.recovery.recovery_curves`)."""
+
     def episodes(self) -> pd.DataFrame:
         """Give the episodes (:func:`sim.analysis.recovery.episodes`)."""
+
+    def refusals(self) -> pd.DataFrame:
+        """Give how many refusals one intent met (:func:`sim.analysis.frequency.refusals_per_intent`)."""
 
     def rivals(self) -> pd.DataFrame:
         """Give who contended with whom (:func:`sim.analysis.rivals.rivals`)."""
@@ -63,6 +84,18 @@ class Drawable(Protocol):
 
     def race_histogram(self) -> pd.DataFrame:
         """Give the distribution of race windows (:func:`sim.analysis.rivals.race_histogram`)."""
+
+    def summary(self) -> pd.DataFrame:
+        """Give the measures of a run over replications (:func:`sim.analysis.outcomes.summarise`)."""
+
+    def contentions(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Give the refused attempts, one row each."""
+
+    def intents(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Give the intents, one row each."""
+
+    def executions(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Give the executions, one row each."""
 
 
 DPI: Final = 120
@@ -75,6 +108,7 @@ STYLE: Final[dict[Any, Any]] = {
     "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "hatch.linewidth": 0.8,
 }  # fmt: skip
 SMALL: Final = 7.5
+DASHES: Final[tuple[Any, ...]] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
 HATCHES: Final = ("", "////", "....", "xxxx", "----")
 COLUMNS: Final = 3
 

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 
 from sim.analysis.plots.base import DPI, STYLE
+from sim.analysis.plots.curves import curves_figure
 from sim.analysis.plots.frequency import frequency_bars, frequency_figure
+from sim.analysis.plots.matrix import heatmap
 from sim.analysis.plots.recovery import recovery_figure
 from sim.analysis.plots.rivals import race_windows, rivals
+from sim.analysis.plots.sojourn import sojourn
+from sim.analysis.plots.timeline import timeline
 from sim.analysis.rivals import NOBODY
 
 if TYPE_CHECKING:
@@ -33,7 +37,8 @@ def save_plots(study: Drawable, directory: str | Path) -> list[Path]:
     Returns
     -------
     list of Path
-        ``frequency.png`` and ``recovery.png``; where there were rivals, ``rivals.png`` and
+        ``frequency.png`` and ``recovery.png``; where there was contention, ``recovery_curves.png``,
+        ``timeline.png``, ``kind_by_op.png`` and ``sojourn.png``; where there were rivals, ``rivals.png`` and
         ``race_windows.png``.
     """
     folder = Path(directory)
@@ -43,6 +48,13 @@ def save_plots(study: Drawable, directory: str | Path) -> list[Path]:
         frequency = frequency_figure(study)
         frequency_bars(study, frequency.subplots())
         figures: dict[str, Any] = {"frequency": frequency, "recovery": recovery_figure(study, None)}
+        if study.kinds:
+            figures |= {
+                "recovery_curves": curves_figure(study, None),
+                "timeline": timeline(study).figure,
+                "kind_by_op": heatmap(study).figure,
+                "sojourn": sojourn(study).figure,
+            }
         if (study.rivals()["rival_kind"] != NOBODY).any():
             figures |= {"rivals": rivals(study).figure, "race_windows": race_windows(study).figure}
         for name, figure in figures.items():

@@ -19,6 +19,7 @@ from sim.analysis.plots.base import (
     plain_frame,
     time_axis,
 )
+from sim.analysis.plots.strips import Strip, draw_strips, strips_axes
 from sim.analysis.recovery import ENDS, OK
 from sim.analysis.rivals import BINS_PER_DECADE
 from sim.analysis.text import duration
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _MARKS: Final = {"p50": "solid", "p90": (0, (3, 2))}
 _BAND: Final = 1.35  # of the tallest bar: room for a line of words above it
 _RECOVERY_TITLE: Final = "how long recovery takes, by kind of contention"
+_STRIP_WORDS: Final = "each strip as high as its fullest bin; line: median of the Kaplan-Meier curve"
 _RECOVERY_AXIS: Final = "from the first refusal of the kind to success (simulated time, logarithmic)"
 
 
@@ -110,6 +112,57 @@ def recovery_figure(study: Drawable, kinds: Sequence[str] | None) -> Figure:
         words.insert(0, _RECOVERY_AXIS)
     figure.supxlabel("\n".join(words or ["no contention was met"]), fontsize=9)
     return figure
+
+
+def recovery_strips(study: Drawable, kinds: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
+    """Draw how long recovery takes, a strip a kind and arm, over one logarithmic axis of time.
+
+    Bars are the recovered episodes, each strip as high as its own fullest bin; a line marks the median of the
+    Kaplan-Meier curve. Beside it stand the recovered, those that did so in the same instant (which have no
+    place on such an axis), the ends of the others, and the quantiles.
+
+    Parameters
+    ----------
+    study
+        What to draw.
+    kinds
+        Which kinds; by default all that were met.
+    ax
+        Where to; by default a figure of its own with a title.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    episodes, recovery = study.episodes(), study.recovery()
+    met = recovery.loc[recovery["episodes"] > 0].to_dict("records")
+    rows = sorted(
+        (row for row in met if kinds is None or row["kind"] in kinds),
+        key=lambda row: (KIND_NAMES.index(row["kind"]), study.arms.index(row["arm"])),
+    )
+    later = _later(episodes.loc[episodes["kind"].isin([row["kind"] for row in rows])])
+    bins = _bins(later)
+    groups = dict(list(later.groupby(["arm", "kind"])["latency_us"]))
+    with mpl.rc_context(STYLE):
+        if ax is None:
+            ax = strips_axes(study, _RECOVERY_TITLE, len(rows))
+        time_axis(ax, bins)
+        strips = [_recovery_strip(row, groups.get((row["arm"], row["kind"])), bins) for row in rows]
+        draw_strips(ax, strips, study.arms)
+        ax.set_xlabel(f"{_RECOVERY_AXIS}\n{_STRIP_WORDS}" if rows else "no contention was met")
+    return ax
+
+
+def _recovery_strip(row: dict[Any, Any], latency_us: pd.Series | None, bins: NDArray[np.float64]) -> Strip:
+    counts = np.histogram([] if latency_us is None else latency_us, bins)[0].astype(float)
+    at_once = row["recovered"] - int(counts.sum())
+    others = [f"{row[end]:,} {end}" for end in ENDS if end != "recovered" and row[end]]
+    quantiles = [f"{name} {duration(row[name])}" for name in _MARKS if row[f"{name}_status"] == OK]
+    words = f"{row['recovered']:,} recovered" + (f" ({at_once:,} at once)" if at_once else "")
+    lines = [words, ", ".join(others), "  ".join(quantiles)]
+    mark = row["p50"] * US_PER_MS if row["p50_status"] == OK and row["p50"] > 0 else None
+    text = "\n".join(line for line in lines if line)
+    return Strip(row["kind"], row["arm"], bins[:-1], bins[1:], counts, text, mark)
 
 
 def _not_drawn(recovery: pd.DataFrame, kinds: Sequence[str]) -> list[str]:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import LogNorm
 
 from sim.analysis.frequency import KIND_NAMES
-from sim.analysis.plots.base import (
-    FAINT,
-    GRID,
-    INK,
-    SMALL,
-    STYLE,
-    make_figure,
-    plain_frame,
-    time_axis,
-)
+from sim.analysis.plots.base import SMALL, STYLE, make_figure, time_axis
+from sim.analysis.plots.matrix import draw_matrix
+from sim.analysis.plots.strips import Strip, draw_strips, strips_axes
 from sim.analysis.rivals import NOBODY
 from sim.analysis.text import duration
-from sim.contention import ContentionKind
 from sim.units import US_PER_MS
 
 if TYPE_CHECKING:
@@ -34,6 +25,7 @@ if TYPE_CHECKING:
     from sim.analysis.plots.base import Drawable
 
 _RIVALS_TITLE: Final = "who was refused because of whom"
+_WIDE_LABELS: Final = 6
 _RACES_TITLE: Final = "how long before a refusal its rival had been there"
 
 
@@ -87,10 +79,10 @@ def race_windows(study: Drawable, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
     """
     with mpl.rc_context(STYLE):
-        table = study.race_windows()
+        strips = _race_strips(study.race_windows(), study.race_histogram())
         if ax is None:
-            ax = make_figure(study, _RACES_TITLE, 1.5 + 0.42 * max(1, len(table))).subplots()
-        _draw_races(ax, table, study.race_histogram(), study.arms)
+            ax = strips_axes(study, _RACES_TITLE, len(strips))
+        _draw_races(ax, strips, study.arms)
     return ax
 
 
@@ -102,90 +94,46 @@ def _actor_kinds(table: pd.DataFrame, column: str) -> list[str]:
 
 
 def _draw_rivals(ax: Axes, table: pd.DataFrame, rows: Sequence[tuple[str, str]], arms: int) -> None:
-    """Draw the matrix: cells shaded by the logarithm of their count."""
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    if table.empty:
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.set_xlabel("no contention was met")
-        return
     columns = _actor_kinds(table, "rival_kind")
-    cells = {(row["arm"], row["actor_kind"], row["rival_kind"]): row for row in table.to_dict("records")}
-    counts = np.array(
-        [
-            [cells[(*row, column)]["count"] if (*row, column) in cells else 0 for column in columns]
-            for row in rows
-        ]
-    )
-    most = max(2, int(counts.max()))
-    ax.pcolormesh(
-        np.ma.masked_equal(counts, 0),
-        cmap="Blues",
-        norm=LogNorm(1, most**1.5),
-        edgecolor="white",
-        linewidth=1.5,
-    )
-    for (row, column), count in np.ndenumerate(counts):
-        if count:
-            _write_cell(ax, column + 0.5, row + 0.5, cells[(*rows[row], columns[column])])
-    names = [f"{arm}: {kind}" if arms > 1 else kind for arm, kind in rows]
-    ax.set_yticks(np.arange(len(rows)) + 0.5, names)
-    ax.set_xticks(
-        np.arange(len(columns)) + 0.5, ["no rival known" if each == NOBODY else each for each in columns]
-    )
-    ax.set_ylim(len(rows), 0)
-    ax.set_ylabel("who was refused")
-    ax.set_xlabel("whose operation made it so; number: contentions; time: median race window")
-    ax.hlines(np.arange(1, arms) * (len(rows) // arms), 0, len(columns), color=FAINT, linewidth=1)
+    cells = {
+        (row["arm"], row["actor_kind"], row["rival_kind"]): (
+            row["count"],
+            "" if math.isnan(row["p50"]) else duration(row["p50"]),
+        )
+        for row in table.to_dict("records")
+    }
+    draw_matrix(ax, rows, columns, cells, arms)
+    if cells:
+        named = ["no rival known" if each == NOBODY else each for each in columns]
+        ax.set_xticks(ax.get_xticks(), named)
+        if len(named) > _WIDE_LABELS:
+            ax.tick_params(axis="x", labelsize=SMALL)
+        ax.set_ylabel("who was refused")
+        ax.set_xlabel("whose operation made it so; number: contentions; time: median race window")
 
 
-def _write_cell(ax: Axes, x: float, y: float, row: dict[Any, Any]) -> None:
-    """Write a count and, below it, the median race window."""
-    words: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "center"}
-    known = not math.isnan(row["p50"])
-    ax.annotate(f"{row['count']:,}", (x, y), (0, 5 if known else 0), fontweight="bold", **words)
-    if known:
-        ax.annotate(duration(row["p50"]), (x, y), (0, -6), fontsize=SMALL, **words)
-
-
-def _draw_races(ax: Axes, table: pd.DataFrame, histogram: pd.DataFrame, arms: Sequence[str]) -> None:
-    later = histogram.loc[histogram["from_us"] > 0]
-    ends = (later["from_us"].min(), later["to_us"].max()) if len(later) else (1.0, 10.0)
-    time_axis(ax, np.array([ends[0], max(ends[1], 10 * ends[0])]))
+def _race_strips(table: pd.DataFrame, histogram: pd.DataFrame) -> list[Strip]:
     table = table.assign(place=table["kind"].map(KIND_NAMES.index)).sort_values("place", kind="stable")
-    rows = table.to_dict("records")
-    for place, row in enumerate(rows):
-        mine = histogram.loc[(histogram["arm"] == row["arm"]) & (histogram["kind"] == row["kind"])]
-        _draw_strip(ax, row, mine, place + 1.0)
-    names = [f"{row['kind']}\n{row['arm']}" if len(arms) > 1 else row["kind"] for row in rows]
-    ax.set_yticks(np.arange(len(rows)) + 0.6, names)
-    ax.set_ylim(max(1, len(rows)), 0)
-    ax.set_xlabel(_RACES_AXIS if rows else "no contention had a rival")
-    ax.hlines(np.arange(1, len(rows) + 1), *ax.get_xlim(), color=GRID, linewidth=0.6)
-    ax.tick_params(axis="y", length=0)
-    plain_frame(ax)
+    bins = dict(list(histogram.groupby(["arm", "kind"])))
+    strips = []
+    for row in table.to_dict("records"):
+        mine = bins[row["arm"], row["kind"]]
+        later = mine.loc[mine["from_us"] > 0]
+        words = [f"{row['count']:,}"]
+        at_once = row["count"] - int(later["count"].sum())
+        if at_once:
+            words.append(f"({at_once:,} at once)")
+        mark = None
+        if not math.isnan(row["p50"]):
+            words.append(f"p50 {duration(row['p50'])}")
+            mark = row["p50"] * US_PER_MS or None
+        from_us, to_us, count = (later[name].to_numpy(dtype=float) for name in ("from_us", "to_us", "count"))
+        strips.append(Strip(row["kind"], row["arm"], from_us, to_us, count, "  ".join(words), mark))
+    return strips
 
 
-def _draw_strip(ax: Axes, row: dict[Any, Any], histogram: pd.DataFrame, floor: float) -> None:
-    """Draw the race windows of one kind and arm upwards from a line, and count them beside it."""
-    later = histogram.loc[histogram["from_us"] > 0]
-    height = 0.85 * later["count"] / max(1, later["count"].max())
-    ax.bar(
-        later["from_us"], -height, later["to_us"] - later["from_us"], bottom=floor, align="edge",
-        color=ContentionKind(row["kind"]).facts.colour, edgecolor=INK, linewidth=0.4,
-    )  # fmt: skip
-    words = [f"{row['count']:,}"]
-    at_once = row["count"] - int(later["count"].sum())
-    if at_once:
-        words.append(f"({at_once:,} at once)")
-    if not math.isnan(row["p50"]):
-        words.append(f"p50 {duration(row['p50'])}")
-        if row["p50"] > 0:
-            at_us = row["p50"] * US_PER_MS
-            ax.vlines(at_us, floor - 0.9, floor, color="white", linewidth=2.4)
-            ax.vlines(at_us, floor - 0.9, floor, color=INK, linewidth=1.2)
-    ax.annotate(
-        "  ".join(words), (1, floor - 0.4), (6, 0), xycoords=ax.get_yaxis_transform(),
-        textcoords="offset points", va="center", fontsize=SMALL,
-    )  # fmt: skip
+def _draw_races(ax: Axes, strips: Sequence[Strip], arms: Sequence[str]) -> None:
+    edges = [edge for strip in strips for edge in (*strip.from_x, *strip.to_x)] or [1.0, 10.0]
+    time_axis(ax, np.array([min(edges), max(max(edges), 10 * min(edges))]))
+    draw_strips(ax, strips, arms)
+    ax.set_xlabel(_RACES_AXIS if strips else "no contention had a rival")
