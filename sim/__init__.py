@@ -10,9 +10,7 @@ The public names are loaded when they are first used: who only reads results nee
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,18 +35,6 @@ _HOMES = {
 _MODULES = ("plot",)
 
 __all__ = ["ContentionKind", "Study", "Sweep", "compare", "load", "open", "plot", "run", "sweep"]
-
-
-class _Package(ModuleType):
-    """The package: a name that is public stays so when a module of the same name is loaded."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        # The import system binds every submodule: sim.run, the function, would become sim/run.py.
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

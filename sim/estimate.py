@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sim.analysis.text import duration
 from sim.limits import Limits, format_bytes, resident_bytes
-from sim.run import run
+from sim.replication import run
 from sim.units import US_PER_MS
 
 if TYPE_CHECKING:

@@ -28,9 +28,9 @@ from sim.estimate import estimate
 from sim.executors import executor as executor_of
 from sim.limits import Limits, OptionError
 from sim.output import ResultsError, StudyFailed
+from sim.replication import NO_LIMITS
+from sim.replication import run as run_replication
 from sim.retry import PolicyError, parse_policy, policies
-from sim.run import NO_LIMITS
-from sim.run import run as run_replication
 from sim.scenario import ScenarioError
 from sim.schema import suggest
 
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from sim.analysis.precision import Precision
     from sim.estimate import Estimate
     from sim.executors import Executor
+    from sim.replication import RunResult
     from sim.results import Study
     from sim.retry import PolicySpec
-    from sim.run import RunResult
     from sim.scenario import Scenario
 
     Progress = Callable[[int, int], None]

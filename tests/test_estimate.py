@@ -4,7 +4,7 @@ import pytest
 
 from sim.estimate import Estimate, estimate
 from sim.limits import Limits
-from sim.run import run
+from sim.replication import run
 from sim.scenario import load
 from sim.study import arm_of
 from tests.small import SMALL
