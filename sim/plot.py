@@ -28,6 +28,6 @@ from sim.analysis.plots import recovery_strips as histogram
 
 __all__ = [
     "execution", "frequency", "heatmap", "histogram", "race_windows", "recovery_curve", "recovery_curves",
-    "recovery_histogram", "recovery_histograms", "refusals", "rivals", "sojourn", "sweep_curves", "sweep_heat_maps",
-    "sweep_influence", "timeline", "worker",
+    "recovery_histogram", "recovery_histograms", "refusals", "rivals", "sojourn", "sweep_curves",
+    "sweep_heat_maps", "sweep_influence", "timeline", "worker",
 ]  # fmt: skip

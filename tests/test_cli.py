@@ -36,7 +36,8 @@ def test_run_prints_a_table_and_leaves_the_files(command, tmp_path):
     assert {path.name for path in study.iterdir()} == {
         "study.json", "host.json", "frequency.csv", "recovery.csv", "outcomes.csv", "attempts.csv",
         "rivals.csv",
-        "contentions.parquet", "intents.parquet", "executions.parquet", "series.parquet", "plots", "report.html",
+        "contentions.parquet", "intents.parquet", "executions.parquet", "series.parquet", "plots",
+        "report.html",
     }  # fmt: skip
 
 

@@ -281,3 +281,20 @@ def test_what_is_not_there_cannot_be_drawn(study):
         plot.execution(study, 99)
     with pytest.raises(ValueError, match="worker/9 did nothing"):
         plot.worker(study, "worker/9")
+
+
+def test_the_parts_of_the_sojourn_fill_the_bar_of_an_arm(tmp_path):
+    """Two executions of 4 s and 2 s: 3 s on average, of which waiting is 1 s and work the rest."""
+    build = Builder()
+    for took, waited in ((4, 1.5), (2, 0.5)):
+        parts = {"waiting_us": int(waited * S), "work_us": int((took - waited) * S)}
+        build.execution(S, (1 + took) * S, **parts)
+    ax = plot.sojourn(write_study(tmp_path, [build.run()]))
+    widths = {bars.get_label(): bars.patches[0].get_width() for bars in ax.containers}
+    assert {part: width for part, width in widths.items() if width} == {"waiting": 1.0, "work": 2.0}
+    assert "3.00 s" in texts(ax)
+    assert clipped(ax.figure) == []
+
+
+def test_where_nothing_ended_the_sojourn_says_so(tmp_path):
+    assert "none ended" in texts(plot.sojourn(write_study(tmp_path, [Builder().run()])))

@@ -16,6 +16,6 @@ from sim.analysis.plots.timeline import timeline
 __all__ = [
     "Drawable", "execution", "frequency_bars", "heatmap", "race_windows", "recovery_curve",
     "recovery_curves", "recovery_histogram", "recovery_histograms", "recovery_strips", "refusals", "rivals",
-    "save_plots", "save_sweep_plots", "sojourn", "sweep_curves", "sweep_heat_maps", "sweep_influence", "timeline",
-    "worker",
+    "save_plots", "save_sweep_plots", "sojourn", "sweep_curves", "sweep_heat_maps", "sweep_influence",
+    "timeline", "worker",
 ]  # fmt: skip
