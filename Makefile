@@ -7,7 +7,7 @@ DEV    := $(VENV)/.locked-dev
 JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test test-all lint format bench reference theory reference-policies lock clean
+.PHONY: run test test-all lint format bench reference theory reference-policies studies lock clean
 .DEFAULT_GOAL := run
 
 # The virtual environment is made anew only when a lock file changed: each stamp holds the checksum
@@ -62,6 +62,10 @@ reference-policies: $(DEV)  ## tables and pictures of the retry policies, half a
 	$(BIN)/python -m tests.reference.backoff_delays
 	$(BIN)/python -m tests.reference.retry_storm --jobs $(JOBS)
 	$(BIN)/python -m tests.reference.aws_backoff --jobs $(JOBS)
+
+studies: $(DEV)  ## coverage of the intervals, variance saved by common random numbers: half an hour
+	$(BIN)/python -m tests.studies.coverage
+	$(BIN)/python -m tests.studies.crn
 
 lock: $(BIN)/python  ## resolve the locks anew from the ranges in pyproject.toml
 	$(BIN)/python -m pip install --quiet pip-tools

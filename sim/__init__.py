@@ -3,6 +3,7 @@
 >>> import sim
 >>> study = sim.run("claim_storm", replications=3)      # doctest: +SKIP
 >>> study.frequency(), study.recovery()                 # doctest: +SKIP
+>>> sim.compare("claim_storm", policies=["documented", "naive"]).paired()  # doctest: +SKIP
 
 The public names are loaded when they are first used: who only reads results needs no simulator.
 """
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim import plot
-    from sim.api import run, sweep
+    from sim.api import compare, run, sweep
     from sim.contention import ContentionKind
     from sim.results import Study
     from sim.scenario import load
     from sim.sweep_results import Sweep, open  # noqa: A004 - sim.open is the public name
 
 _HOMES = {
+    "compare": "sim.api",
     "run": "sim.api",
     "sweep": "sim.api",
     "open": "sim.sweep_results",
@@ -32,7 +34,7 @@ _HOMES = {
 
 _MODULES = ("plot",)
 
-__all__ = ["ContentionKind", "Study", "Sweep", "load", "open", "plot", "run", "sweep"]
+__all__ = ["ContentionKind", "Study", "Sweep", "compare", "load", "open", "plot", "run", "sweep"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sim.scenario import find, load
 from sim.scenario.grid import load_points, make_axis, parse_axis
-from sim.study import arm_of, run_study
+from sim.study import arm_of, arms_of, run_study
 from sim.sweeps import run_sweep
 
 if TYPE_CHECKING:
@@ -73,6 +73,58 @@ def run(
         out=out,
         jobs=jobs,
         keep_attempts=keep_attempts,
+        on_progress=on_progress,
+    )
+
+
+def compare(
+    scenario: str | Path,
+    *,
+    policies: Sequence[str] | None = None,
+    baseline: str | None = None,
+    replications: int | None = None,
+    seed: int | None = None,
+    overrides: Iterable[str] = (),
+    jobs: int = 1,
+    out: str | Path = "results",
+    on_progress: Progress | None = None,
+) -> Study:
+    """Run a scenario under several policies that face the same workload, and compare them.
+
+    Parameters
+    ----------
+    scenario
+        A YAML file, or the name of a scenario that ships with the package.
+    policies
+        The arms: each one of the scenario's ``policies``, a registered name or alias, or ``module:Class``. By
+        default all of the scenario's, else :data:`sim.study.COMPARED`.
+    baseline
+        What the others are compared with; by default the first.
+    replications, seed
+        Instead of the scenario's.
+    overrides, jobs, out, on_progress
+        As for :func:`run`.
+
+    Returns
+    -------
+    Study
+        With :meth:`~sim.results.Study.paired`, :meth:`~sim.results.Study.verdicts` and
+        :meth:`~sim.results.Study.pareto` besides the tables of a run.
+
+    Raises
+    ------
+    sim.scenario.ScenarioError, sim.retry.PolicyError
+        When the scenario or a policy has a mistake.
+    sim.output.ResultsError
+        When results cannot be written.
+    """
+    loaded = load(scenario, _changes(overrides, seed, replications))
+    return run_study(
+        loaded,
+        arms_of(loaded, policies, baseline),
+        name=find(scenario).stem,
+        out=out,
+        jobs=jobs,
         on_progress=on_progress,
     )
 

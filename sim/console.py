@@ -15,9 +15,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sim.analysis.comparison import (
+    DETAILS,
+    DIFFERENT,
+    EQUAL,
+    FREQUENCY,
+    MEASURES,
+    NOT_EVERYWHERE,
+    NOT_SHOWN,
+    RECOVERY,
+    TAILS,
+)
 from sim.analysis.recovery import ENDS, NONE_SEEN, OK, QUANTILES
 from sim.analysis.rivals import NOBODY
 from sim.analysis.text import duration, number
+from sim.analysis.verdicts import WORDS, subject
 from sim.contention import ContentionKind
 from sim.units import US_PER_MS
 
@@ -41,6 +53,20 @@ _HOW_TO_READ: Final = (
     "reached': too many were still open when the run ended. A race window runs from the rival's operation to "
     "the one that was refused because of it."
 )
+
+_HOW_TO_READ_EFFECTS: Final = (
+    "Effects are percentages of the baseline; *: a difference is shown (p below 0.05 after Holm); =: the "
+    "same in every replication; -: not compared. Of kinds: contentions per second. All rows, intervals and "
+    "p-values are in paired.csv."
+)
+_EFFECTS_FROM_COLUMN: Final = 52
+_UNTOLD: Final = (DETAILS, TAILS)
+"""Families of a comparison that are in its files only."""
+
+_AXES: Final = {
+    "attempts": "attempts", "amplification": "attempts per intent", "sojourn_mean": "mean sojourn",
+    "drain_s": "drain time",
+}  # fmt: skip
 
 
 def print_study(study: Study, console: Console | None = None) -> None:
@@ -83,7 +109,10 @@ def _report(study: Study, width: int) -> Iterator[Text | Table]:
             yield Text()
         yield from _not_seen([kind for kind in arm["kinds"] if not kind["count"]])
         yield from _rivals(rivals.loc[rivals["arm"] == arm["arm"]])
+    if study.baseline is not None:
+        yield from _comparison(study, width)
     yield Text()
+    yield from _warmup(study)
     yield Text(_HOW_TO_READ, "dim")
     # One line, however long, so that the path can be copied.
     yield Text(f"Files: {study.directory}", no_wrap=True, overflow="ignore")
@@ -164,6 +193,139 @@ def _rivals(table: pd.DataFrame) -> Iterator[Text | Table]:
     unknown = total - int(pairs["count"].sum())
     if unknown:
         yield Text(f"No rival known: {unknown:,} ({unknown / total:.1%})", "dim")
+
+
+def _comparison(study: Study, width: int) -> Iterator[Text | Table]:
+    """Tell what differs from the baseline, in a table and in words, and what work buys in time."""
+    yield Text()
+    yield Text.assemble(
+        ("Compared with ", "bold"),
+        (str(study.baseline), "bold cyan"),
+        (", replication by replication", "bold"),
+    )
+    paired = study.paired()
+    yield from _same_policies(study)
+    yield from _effects(paired, width)
+    yield Text(_HOW_TO_READ_EFFECTS, "dim")
+    verdicts = study.verdicts()
+    for arm, of_arm in paired.groupby("arm", sort=False):
+        yield Text()
+        correlation = f"median correlation of the pairs {number(of_arm['correlation'].median())}"
+        yield Text.assemble((str(arm), "bold cyan"), f"  {correlation}")
+        mine = [verdict for verdict in verdicts if verdict["arm"] == arm and verdict["family"] not in _UNTOLD]
+        for verdict in mine:
+            if verdict["finding"] == DIFFERENT:
+                yield Text(f"- {verdict['text']}")
+        for finding in (NOT_SHOWN, EQUAL, NOT_EVERYWHERE):
+            names = ", ".join(subject(verdict) for verdict in mine if verdict["finding"] == finding)
+            if names:
+                yield Text(f"- {finding}: {names}", "dim")
+    yield Text()
+    yield Text("Work against time", "bold")
+    yield from _pareto(study)
+
+
+def _same_policies(study: Study) -> Iterator[Text]:
+    """Say so where two names stand for one policy."""
+    policies = study.policies
+    for number_of, arm in enumerate(study.arms):
+        twin = next((other for other in study.arms[:number_of] if policies[other] == policies[arm]), None)
+        if twin is not None:
+            yield Text(f"{arm} and {twin} are the same policy here.")
+
+
+def _effects(paired: pd.DataFrame, width: int) -> Iterator[Table | Text]:
+    """Make tables of effects: a row a measure or kind, a column an arm, as many as there is room for."""
+    arms = list(dict.fromkeys(paired["arm"]))
+    at_once = max(1, (width - _EFFECTS_FROM_COLUMN) // (max(8, *map(len, arms)) + 1))
+    for first in range(0, len(arms), at_once):
+        shown = arms[first : first + at_once]
+        for families, name in (((MEASURES, FREQUENCY), ""), ((RECOVERY,), "median recovery")):
+            mine = paired["arm"].isin(shown) & paired["family"].isin(families)
+            table = plain_table((name, str(paired["baseline"].iloc[0]), *shown), left=1)
+            for _, rows in paired.loc[mine].groupby(["measure", "kind"], sort=False, dropna=False):
+                cells = rows.to_dict("records")
+                # Not the kinds that nobody met, or that were met too rarely in every arm.
+                if any(
+                    cell["finding"] in WORDS and (cell["baseline_value"] or cell["arm_value"])
+                    for cell in cells
+                ):
+                    table.add_row(_row_name(cells[0], width), _value(cells[0]), *map(_effect, cells))
+            if table.rows:
+                yield table
+                yield Text()
+
+
+def _row_name(row: dict[Any, Any], width: int) -> str:
+    if not isinstance(row["kind"], str):
+        return str(row["measure"])
+    return str(row["kind"]) if width >= _NAMES_FROM_COLUMNS else ContentionKind(row["kind"]).facts.label
+
+
+def _value(row: dict[Any, Any]) -> str:
+    """Write the baseline's value with its unit."""
+    if math.isnan(row["baseline_value"]):
+        return "-"
+    in_ms = {"ms": 1.0, "s": 1e3}.get(row["unit"])
+    if in_ms is not None:
+        return duration(row["baseline_value"] * in_ms)
+    return f"{number(row['baseline_value'])}{' per s' if row['unit'] == '1/s' else ''}"
+
+
+def _effect(row: dict[Any, Any]) -> str | Text:
+    if row["finding"] == EQUAL:
+        return "="
+    if row["finding"] not in (DIFFERENT, NOT_SHOWN) or math.isnan(row["percent"]):
+        return Text("-", "dim")
+    shown = "*" if row["finding"] == DIFFERENT else " "
+    return f"{'+' if row['percent'] >= 0 else ''}{number(row['percent'])}%{shown}"
+
+
+def _pareto(study: Study) -> Iterator[Text | Table]:
+    """Set the work of each arm beside the time that it takes, and tell which arms beat which in both."""
+    table = plain_table(("", "completed", *_AXES.values()), left=1)
+    pareto = study.pareto()
+    for arm, rows in pareto.groupby("arm", sort=False):
+        means = dict(zip(rows["work"], rows["work_mean"], strict=True))
+        means |= dict(zip(rows["time"], rows["time_mean"], strict=True))
+        times = [_time(means["sojourn_mean"]), _time(means["drain_s"] * 1e3)]
+        completed = number(rows["completed"].iloc[0])
+        table.add_row(str(arm), completed, number(means["attempts"]), number(means["amplification"]), *times)
+    yield table
+    for axes, rows in pareto.groupby(["work", "time"], sort=False):
+        work, time = map(str, axes)
+        front = ", ".join(rows.loc[rows["on_front"], "arm"])
+        yield Text(
+            f"- {_AXES[work]} against {_AXES[time]}: no arm is better in both than {front or '(none)'}"
+        )
+        for row in rows.loc[rows["shown"] != ""].to_dict("records"):
+            yield Text(f"  {row['arm']} is beaten in both by {row['shown']}")
+    yield Text(
+        "Means over replications; times are of executions that ended, so that an arm that completes fewer "
+        "can look fast. Beaten: both paired differences are shown after Holm. More in pareto.csv.",
+        "dim",
+    )
+
+
+def _time(ms: float) -> str:
+    return "-" if math.isnan(ms) else duration(ms)
+
+
+def _warmup(study: Study) -> Iterator[Text]:
+    """Advise on the warm-up; nothing is cut because of it."""
+    arms: dict[str, list[str]] = {}
+    for row in study.warmup_advice().to_dict("records"):
+        advised = f"MSER-5 advises {duration(row['advised_s'] * 1e3)}"
+        words = (
+            advised if row["settled"] else "MSER-5 finds no steady state in the first half of the arrivals"
+        )
+        arms.setdefault(words, []).append(row["arm"])
+    for words, names in arms.items():
+        yield Text(
+            f"Warm-up: {words} ({', '.join(names)}); the scenario leaves out "
+            f"{duration(study.window_us[0] / US_PER_MS)}",
+            "dim",
+        )
 
 
 def plain_table(columns: Sequence[str], left: int) -> Table:

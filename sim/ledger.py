@@ -98,9 +98,14 @@ class ExecutionLedger:
         if self.on_end is not None:
             self.on_end(execution, at_us)
 
-    def changes(self) -> np.ndarray[Any, np.dtype[np.void]]:
-        """Give the changes (:data:`CHANGE`), in the order in which they were taken down."""
-        return np.frombuffer(self._changes, CHANGE)
+    def changes(self, end_us: int) -> np.ndarray[Any, np.dtype[np.void]]:
+        """Give the changes (:data:`CHANGE`) of a run that ended then, in the order of their being taken down.
+
+        A change is taken down when its operation arrives, for the instant at which its turn comes: at a busy
+        store that may lie after the end of the run.
+        """
+        changes = np.frombuffer(self._changes, CHANGE)
+        return changes[changes["at_us"] < end_us]
 
     def stretches(self) -> np.ndarray[Any, np.dtype[np.void]]:
         """Give the stretches of work (:data:`STRETCH`), in the order of their ends."""

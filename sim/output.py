@@ -30,6 +30,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sim.analysis.comparison import compare_arms, pareto
 from sim.analysis.frequency import count_contentions, count_met, frequency
 from sim.analysis.outcomes import outcomes, run_table
 from sim.analysis.records import (
@@ -44,6 +45,8 @@ from sim.analysis.records import (
 )
 from sim.analysis.recovery import episodes, recovery
 from sim.analysis.rivals import RACE_COLUMNS, races, rivals
+from sim.analysis.verdicts import verdicts
+from sim.rng import Streams
 from sim.units import US_PER_S
 
 if TYPE_CHECKING:
@@ -51,6 +54,9 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 2
 """Number of the layout and meaning of the files; a reader refuses any other."""
+
+PAIRED_STREAM: Final = "analysis/paired"
+"""The random stream of the bootstrap in which arms are compared."""
 
 SWEEP_MANIFEST: Final = "sweep.json"
 """What tells the folder of a sweep from that of a study."""
@@ -326,10 +332,10 @@ def assemble(
             joined |= {"attempts": _KEPT_ATTEMPTS} if manifest.keep_attempts else {}
             for name, of_part in joined.items():
                 _join(staging / f"{name}.parquet", [folder / f"{of_part}.parquet" for folder, _ in parts])
-            _write_tables(staging, manifest, parts)
-            _write_json(
-                staging / "study.json", _document(manifest, [part for _, part in parts], faults, expectations)
-            )
+            paired = _write_tables(staging, manifest, parts)
+            document = _document(manifest, [part for _, part in parts], faults, expectations)
+            document["verdicts"] = [] if paired is None else verdicts(paired)
+            _write_json(staging / "study.json", document)
             _write_json(staging / "host.json", host)
         _discard(partial)
     return place
@@ -456,8 +462,10 @@ def _join(path: Path, sources: list[Path]) -> None:
                     writer.write_table(part.read_row_group(group), row_group_size=_ROW_GROUP_ROWS)
 
 
-def _write_tables(staging: Path, manifest: Manifest, parts: list[tuple[Path, dict[str, Any]]]) -> None:
-    """Write the small tables, as CSV."""
+def _write_tables(
+    staging: Path, manifest: Manifest, parts: list[tuple[Path, dict[str, Any]]]
+) -> pd.DataFrame | None:
+    """Write the small tables, as CSV; give the comparison of the arms, where there are several."""
     summaries = [part for _, part in parts]
     runs = run_table([{"arm": p["arm"], "replication": p["replication"], **p["outcomes"]} for p in summaries])
     counts = pd.DataFrame(
@@ -468,7 +476,7 @@ def _write_tables(staging: Path, manifest: Manifest, parts: list[tuple[Path, dic
         columns=["arm", "replication", "kind", "intents_met"],
     )
     window_s = (manifest.window_us[1] - manifest.window_us[0]) / US_PER_S
-    columns = ["arm", "kind", "latency_us", "end"]
+    columns = ["arm", "replication", "kind", "latency_us", "end"]
     of_runs = [
         pq.read_table(folder / "episodes.parquet", columns=columns, read_dictionary=["arm", "kind", "end"])
         for folder, _ in parts
@@ -488,8 +496,16 @@ def _write_tables(staging: Path, manifest: Manifest, parts: list[tuple[Path, dic
         "attempts": attempts,
         "rivals": rivals(pd.concat(raced), list(manifest.arms)),
     }
+    first, *others = manifest.arms
+    if others:
+        generator = Streams(manifest.seeds[0], 0).of(PAIRED_STREAM)
+        tables["paired"] = compare_arms(
+            runs, counts, of_all, window_s, generator, baseline=first, arms=others
+        )
+        tables["pareto"] = pareto(runs, list(manifest.arms))
     for name, table in tables.items():
         table.to_csv(staging / f"{name}.csv", index=False, lineterminator="\n")
+    return tables.get("paired")
 
 
 def _document(

@@ -22,10 +22,12 @@ from sim.analysis import frequency as frequencies
 from sim.analysis import levels as series_over_time
 from sim.analysis import recovery as recoveries
 from sim.analysis import rivals as rivalries
+from sim.analysis import warmup
+from sim.analysis.comparison import compare_arms, pareto
 from sim.analysis.outcomes import summarise
 from sim.analysis.records import frame
 from sim.analysis.sojourn import PARTS
-from sim.output import FORMAT, ResultsError
+from sim.output import FORMAT, PAIRED_STREAM, ResultsError
 from sim.rng import Streams
 from sim.units import US_PER_S
 
@@ -241,6 +243,63 @@ class Study:
         """Give the distribution of race windows, by kind, in logarithmic bins (:func:`race_histogram`)."""
         return rivalries.race_histogram(self._races())
 
+    # --- comparison --------------------------------------------------------------------------------------
+
+    @property
+    def baseline(self) -> str | None:
+        """The arm that the others are compared with, the first; None where it is the only one."""
+        return self.arms[0] if len(self.arms) > 1 else None
+
+    def paired(self, baseline: str | None = None, arm: str | None = None) -> pd.DataFrame:
+        """Compare arms replication by replication, with the columns of :func:`compare_arms`.
+
+        Parameters
+        ----------
+        baseline, arm
+            Compare ``arm`` with ``baseline``; the p-values are then corrected over the measures of these two.
+            Without them: every arm with the first one, as in ``paired.csv``, corrected over all of that.
+
+        Raises
+        ------
+        ResultsError
+            When the study has no such arm, or only one.
+        """
+        if baseline is None and arm is None:
+            if self.baseline is None:
+                raise ResultsError(f"{self.directory} has one arm: there is nothing to compare it with")
+            return self._csv("paired", words=["unit"])
+        pair = [self._arm(name) for name in (baseline, arm)]
+        columns = ["arm", "replication", "in_window", "kind"]
+        counts = [frequencies.count_contentions(run) for run in self._runs_of("contentions", columns)]
+        return compare_arms(
+            self._runs,
+            _concat(counts),
+            self._episodes,
+            self.window_s,
+            Streams(self.seeds[0], 0).of(PAIRED_STREAM),
+            baseline=pair[0],
+            arms=pair[1:],
+        )
+
+    def verdicts(self) -> list[dict[str, Any]]:
+        """Give the comparison in words: a dict a measure and arm, with the keys of :func:`verdicts`."""
+        return list(self.document["verdicts"])
+
+    def pareto(self) -> pd.DataFrame:
+        """Give work beside time for each arm, with the columns of :func:`pareto`."""
+        if self.baseline is None:
+            return pareto(self._runs, self.arms)
+        return self._csv("pareto", words=["dominated_by", "shown"])
+
+    def warmup_advice(self) -> pd.DataFrame:
+        """Give the warm-up that MSER-5 advises for each arm, with the columns of :func:`advice`."""
+        series: dict[str, list[Any]] = {arm: [] for arm in self.arms}
+        start_us, end_us = self.window_us
+        columns = ["arm", "created_us", "finished_us"]
+        for run, entry in zip(self._runs_of("executions", columns), self.document["runs"], strict=True):
+            series[entry["arm"]].append(warmup.level_series(run, end_us))
+        return warmup.advice(series, end_us, start_us)
+
     # --- records -----------------------------------------------------------------------------------------
 
     def contentions(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -292,6 +351,7 @@ class Study:
             "window_s": self.window_s,
             "expectations": self.expectations,
             "arms": [self._arm_dict(arm) for arm in self.arms],
+            "comparison": self._comparison_dict(),
         }
 
     def __repr__(self) -> str:
@@ -352,14 +412,31 @@ class Study:
             "kinds": [_kind_dict(row) for row in kinds],
         }
 
-    def _csv(self, name: str) -> pd.DataFrame:
+    def _comparison_dict(self) -> dict[str, Any] | None:
+        """Give the comparison of the arms, None for a single one."""
+        if self.baseline is None:
+            return None
+        tables = {"paired": self.paired(), "pareto": self.pareto(), "warmup_advice": self.warmup_advice()}
+        rows = {name: _json_rows(table) for name, table in tables.items()}
+        return {"baseline": self.baseline, "verdicts": self.verdicts(), **rows}
+
+    def _arm(self, name: str | None) -> str:
+        if name not in self.arms:
+            raise ResultsError(f"{self.directory} has no arm {name!r}; it has {', '.join(self.arms)}")
+        return name
+
+    def _csv(self, name: str, words: Sequence[str] = ()) -> pd.DataFrame:
+        """Read a table; an empty cell is a missing value, but for the columns of words."""
         with readable(self.directory):
-            return pd.read_csv(
+            table = pd.read_csv(
                 self.directory / f"{name}.csv",
                 dtype={"arm": str},
                 keep_default_na=False,  # an arm may be called "null"
                 na_values=[""],
             )
+        for column in words:
+            table[column] = ["" if pd.isna(cell) else str(cell) for cell in table[column]]
+        return table
 
     def _records(self, name: str, columns: Sequence[str] | None) -> pd.DataFrame:
         with readable(self.directory):
@@ -419,6 +496,18 @@ def _kind_dict(row: dict[Any, Any]) -> dict[str, Any]:
         "recovery_ms": {name: _number(row[name]) for name in recoveries.QUANTILES},
         "recovery_status": {name: row[f"{name}_status"] for name in recoveries.QUANTILES},
     }
+
+
+def _json_rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Turn a table into JSON: what is missing or without bounds becomes null."""
+    rows: list[dict[Any, Any]] = table.to_dict("records")
+    return [
+        {
+            key: None if isinstance(cell, float) and not math.isfinite(cell) else cell
+            for key, cell in row.items()
+        }
+        for row in rows
+    ]
 
 
 def _number(value: float) -> float | None:

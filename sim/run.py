@@ -151,7 +151,7 @@ def run(
 
     contentions, intents = recorder.contentions(), recorder.intents()
     passed = [Level(edges) for _ in PARTS]
-    found = sojourns(ledger.changes(), ledger.stretches(), OPERATIONS, end_us, passed)
+    found = sojourns(ledger.changes(end_us), ledger.stretches(), OPERATIONS, end_us, passed)
     executions = executions_table(found, workload.class_name, window_us)
     lines = [
         Line.of(IN_FLIGHT, "", recorder.in_flight),

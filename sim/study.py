@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import joblib
 
 from sim import output, results
-from sim.retry import parse_policy, policies
+from sim.retry import PolicyError, parse_policy, policies
 from sim.run import run as run_replication
 
 if TYPE_CHECKING:
@@ -55,6 +55,40 @@ def arm_of(scenario: Scenario, policy: str | None = None) -> Arm:
         return Arm(policy, scenario.policies[policy] if policy in scenario.policies else parse_policy(policy))
     known = {**{listed.name: parse_policy(listed.name) for listed in policies()}, **scenario.policies}
     return Arm(next((name for name, spec in known.items() if spec == scenario.retry), "own"), scenario.retry)
+
+
+COMPARED: Final = ("documented", "full_jitter", "decorrelated", "no_jitter", "naive")
+"""What a comparison takes where neither the user nor the scenario names policies."""
+
+
+def arms_of(
+    scenario: Scenario, policies: Sequence[str] | None = None, baseline: str | None = None
+) -> list[Arm]:
+    """Give the arms of a comparison, the baseline first.
+
+    Parameters
+    ----------
+    scenario
+        Its ``policies`` are the arms when none are named; :data:`COMPARED` when it has none either.
+    policies
+        Each one of the scenario's, or what :func:`sim.retry.parse_policy` takes.
+    baseline
+        What the others are compared with, by default the first; added when it is not among them.
+
+    Raises
+    ------
+    sim.retry.PolicyError
+        When there is no such policy, one is named twice, or fewer than two are left.
+    """
+    names = list(policies or scenario.policies or COMPARED)
+    if baseline is not None:
+        names = [baseline, *(name for name in names if name != baseline)]
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise PolicyError(f"policies: {twice[0]!r} is named twice; name each policy once")
+    if len(names) < 2:
+        raise PolicyError(f"policies: {names[0]!r} is alone; a comparison takes at least two, such as naive")
+    return [arm_of(scenario, name) for name in names]
 
 
 def run_study(

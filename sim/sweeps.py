@@ -171,7 +171,7 @@ def _tables(studies: Sequence[Study], parameters: Sequence[Mapping[str, Any]]) -
     tidy: list[pd.DataFrame] = []
     runs: list[pd.DataFrame] = []
     for number, (study, of_point) in enumerate(zip(studies, parameters, strict=True)):
-        values = run_values(study.outcomes(), study.attempts(), study.window_s)
+        values = run_values(study.outcomes(), study.attempt_counts(), study.window_s)
         table = point_table(study.summary(), study.frequency(), study.recovery(intervals=True), values)
         for parts, each in ((tidy, table), (runs, values)):
             for place, (path, value) in enumerate(of_point.items()):

@@ -179,3 +179,48 @@ def test_conform_of_what_is_no_recording_is_a_mistake(command, tmp_path):
     result = command("conform", tmp_path / "missing")
     assert result.exit_code == 2
     assert "missing" in result.stderr
+
+
+def test_compare_tells_what_differs_and_leaves_the_tables(command, tmp_path):
+    options = ("--policies", "documented, full, naive", "--no-plots", "--out", tmp_path)
+    result = command("compare", "steady", *SHORT, *options)
+    assert result.exit_code == 0
+    assert "Compared with documented, replication by replication" in result.stdout
+    assert "full and documented are the same policy here." in result.stdout
+    assert "Work against time" in result.stdout
+    (study,) = (tmp_path / "steady").iterdir()
+    paired = pd.read_csv(study / "paired.csv")
+    assert paired["arm"].unique().tolist() == ["full", "naive"]
+    assert (study / "pareto.csv").is_file()
+
+
+def test_compare_takes_the_scenarios_own_policies_and_any_of_them_as_the_baseline(command, tmp_path):
+    result = command(
+        "compare", "claim_storm", *SHORT, "--set", "workload.arrivals.burst.count=50", "--replications", "1",
+        "--baseline", "naive", "--no-plots", "--out", tmp_path, "--json",
+    )  # fmt: skip
+    document = json.loads(result.stdout)
+    assert [arm["arm"] for arm in document["arms"]] == [
+        "naive",
+        "documented",
+        "constant",
+        "full_jitter",
+        "none",
+    ]
+    assert document["comparison"]["baseline"] == "naive"
+    assert {row["finding"] for row in document["comparison"]["paired"]} >= {"fewer than two pairs"}
+
+
+@pytest.mark.parametrize(
+    ("policies", "message"),
+    [
+        ("naive", "policies: 'naive' is alone; a comparison takes at least two"),
+        ("naive,documented,naive", "policies: 'naive' is named twice"),
+        ("naive,docmented", "'docmented'"),
+    ],
+)
+def test_policies_that_cannot_be_compared_are_a_mistake(command, tmp_path, policies, message):
+    result = command("compare", "steady", "--policies", policies, "--out", tmp_path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert not any(tmp_path.iterdir())

@@ -93,7 +93,7 @@ def test_only_competing_ends_have_counts_and_no_quantiles(study):
 def test_kinds_that_were_not_seen_are_named_with_their_bound(study):
     text = " ".join(printed(study, 100).split())
     assert "Not seen (so below 0.150 per s): use_claim_resumed_execution, not_a_resumed_execution," in text
-    assert "retry_exhausted How to read:" in text
+    assert "retry_exhausted Warm-up:" in text
 
 
 def test_the_pairs_that_contended_most_are_told_with_their_race_window(tmp_path):
@@ -144,3 +144,61 @@ def test_a_pipe_is_a_hundred_columns_wide_unless_told(monkeypatch):
     assert console.make_console().width == 100
     monkeypatch.setenv("COLUMNS", "140")
     assert console.make_console().width == 140
+
+
+# --- comparison -----------------------------------------------------------------------------------
+
+
+def arm(name, replication, completed, conflicts):
+    build = Builder(name, replication)
+    for number in range(completed):
+        build.execution(S, (2 + number % 3) * S)
+    for number in range(conflicts):
+        build.contention(CONFLICT, S, build.intent(S, S + (number + 1) * MS, attempts=2))
+    build.attempt(count=300 - conflicts)
+    return build.run()
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    """Patient completes eight more in every run but one; twin does as documented does."""
+    done = (50, 54, 52, 57, 49, 55)
+    runs = [arm("documented", r, count, 20 + r) for r, count in enumerate(done)]
+    runs += [arm("patient", r, count + 8 + r % 2, 40 + r + r % 3) for r, count in enumerate(done)]
+    runs += [arm("twin", r, count, 20 + r) for r, count in enumerate(done)]
+    return write_study(tmp_path_factory.mktemp("out"), runs, name="storm")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+def test_a_comparison_fits_the_terminal(comparison, width):
+    text = printed(comparison, width)
+    assert max(len(line) for line in text.splitlines() if not line.startswith("Files:")) <= width
+
+
+def test_a_comparison_has_effects_with_a_star_where_they_are_shown(comparison):
+    text = printed(comparison, 120).split("Compared with documented")[1]
+    assert row(text, "completed ") == [["completed", "52.8", "+16.1%*", "="]]
+    assert row(text, "fairness ") == [["fairness", "-", "-", "-"]]
+    (frequency, recovery) = row(text, f"{CONFLICT} ")
+    assert frequency == [CONFLICT, "2.25", "per", "s", "+93.3%*", "="]
+    assert recovery == [CONFLICT, "12.0", "ms", "+83.3%*", "="]
+
+
+def test_a_comparison_is_told_in_words(comparison):
+    text = " ".join(printed(comparison, 120).split("Compared with documented")[1].split())
+    assert "- patient completes 16.1 % more, 95 % interval" in text
+    assert f"- patient meets {CONFLICT} 93.3 % more often, 95 % interval" in text
+    assert f"- patient: recovery of {CONFLICT} (median) 1.83 times slower, 95 % interval" in text
+    assert "- equal in every replication: completed, attempts, contentions" in text
+
+
+def test_work_is_set_against_time_without_a_score(comparison):
+    text = " ".join(printed(comparison, 120).split("Work against time")[1].split())
+    assert "patient 61.3 300 2.00 1.99 s 3.00 s" in text
+    assert "- attempts against mean sojourn: no arm is better in both than documented, twin -" in text
+
+
+def test_the_warmup_is_advised_once_for_arms_alike(comparison):
+    (line,) = [line for line in printed(comparison, 120).splitlines() if line.startswith("Warm-up")]
+    advised = "MSER-5 advises 4.00 s (documented, patient, twin); the scenario leaves out 0 s"
+    assert line == f"Warm-up: {advised}"

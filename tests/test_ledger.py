@@ -21,7 +21,7 @@ def test_changes_and_work_come_out_as_they_went_in():
     ledger.changed(7, 100, WAITING, op=3)
     ledger.changed(7, 120, LEASED, op=4, attempt=0)
     ledger.worked(7, epoch=1, actor=2, from_us=130, to_us=180)
-    assert ledger.changes().tolist() == [(7, 100, -1, WAITING, 3), (7, 120, 0, LEASED, 4)]
+    assert ledger.changes(1000).tolist() == [(7, 100, -1, WAITING, 3), (7, 120, 0, LEASED, 4)]
     assert ledger.stretches().tolist() == [(7, 130, 180, 1, 2)]
 
 
@@ -56,3 +56,11 @@ def test_who_waits_for_an_end_hears_of_it_once():
 )
 def test_a_stage_follows_from_the_seven_dimensions(vector, stage):
     assert stage_of(vector.words) == stage
+
+
+def test_what_would_happen_after_the_end_of_the_run_is_no_part_of_it():
+    """At a busy store an operation arrives before the end and takes effect after it."""
+    ledger = ExecutionLedger()
+    ledger.changed(7, 99, WAITING, 3)
+    ledger.changed(8, 100, WAITING, 3)
+    assert ledger.changes(100)["execution"].tolist() == [7]

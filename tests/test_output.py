@@ -20,6 +20,7 @@ WINDOW_US = (0, 10 * S)
 KEPT = {
     "study.json", "frequency.csv", "recovery.csv", "outcomes.csv", "attempts.csv", "rivals.csv",
     "contentions.parquet", "intents.parquet", "executions.parquet", "series.parquet", "host.json",
+    "paired.csv", "pareto.csv",
 }  # fmt: skip
 
 

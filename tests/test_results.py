@@ -251,3 +251,44 @@ def test_an_unfinished_execution_has_no_sojourn(tmp_path):
     assert (arm["unfinished"], arm["sojourn_ms"]["mean"], arm["amplification"]) == (1, None, None)
     assert not any(isinstance(value, float) and math.isnan(value) for value in arm.values())
     assert output.FORMAT == 2
+
+
+# --- comparison -----------------------------------------------------------------------------------
+
+
+def test_a_study_of_two_arms_compares_them_with_the_first(study):
+    table = study.paired()
+    assert (study.baseline, table["baseline"].unique().tolist(), table["arm"].unique().tolist()) == (
+        "naive", ["naive"], ["documented"],
+    )  # fmt: skip
+    assert [verdict["text"] for verdict in study.verdicts()][:2] == [
+        "completed is the same in every replication",
+        "attempts is the same in every replication",
+    ]
+    assert study.pareto()["on_front"].all()
+    assert study.as_dict()["comparison"]["baseline"] == "naive"
+
+
+def test_any_two_arms_can_be_compared_later(study):
+    pd.testing.assert_frame_equal(study.paired("naive", "documented"), study.paired(), check_dtype=False)
+    back = study.paired("documented", "naive")
+    assert (back["baseline"] == "documented").all()
+
+
+def test_an_arm_that_there_is_not_cannot_be_compared(study):
+    with pytest.raises(ResultsError, match=r"no arm 'full'; it has naive, documented"):
+        study.paired("naive", "full")
+
+
+def test_one_arm_has_nothing_to_be_compared_with(tmp_path):
+    alone = write_study(tmp_path, [made("naive", 0)])
+    assert (alone.baseline, alone.verdicts(), alone.as_dict()["comparison"]) == (None, [], None)
+    assert not (alone.directory / "paired.csv").exists()
+    with pytest.raises(ResultsError, match="has one arm"):
+        alone.paired()
+
+
+def test_the_warmup_is_advised_from_the_executions_under_way(study):
+    table = study.warmup_advice()
+    assert table["arm"].tolist() == ["naive", "documented"]
+    assert table["warmup_s"].tolist() == [1.0, 1.0]

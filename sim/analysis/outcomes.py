@@ -29,6 +29,7 @@ UNITS = {
     "worked_s": "s", "wasted_s": "s", "wasted_share": "share of worked_s", "duplicates": "",
     "attempts_in_flight": "", "workers_at_work": "", "store_utilisation": "share",
     "busiest_partition": "share",
+    "drain_s": "s",
 }  # fmt: skip
 """The measures of a run and their units; those without are counts or, of levels, mean counts."""
 
@@ -68,10 +69,11 @@ def outcomes(
         ``amplification``: attempts of the intents begun in the window per one of them that recovered.
         ``fairness``: Jain's index of the completions of each worker. ``sojourn_*``: from creation to end,
         of executions that were created in the window and ended; the means of the parts sum to
-        ``sojourn_mean``. ``worked_s``: what workers spent on the executions created in the window, then or
-        later; ``wasted_s`` of it under leases that do not count; ``duplicates``, how many of them two workers
-        were at work on at once. Means over the window: ``attempts_in_flight``, ``workers_at_work`` (slots),
-        ``store_utilisation`` (busy sessions over all) and that of the ``busiest_partition``. NaN where there
+        ``sojourn_mean``. ``drain_s``: :func:`drain_s`. ``worked_s``: what workers spent on the executions
+        created in the window, then or later; ``wasted_s`` of it under leases that do not count;
+        ``duplicates``, how many of them two workers were at work on at once. Means over the window:
+        ``attempts_in_flight``, ``workers_at_work`` (slots), ``store_utilisation`` (busy sessions over all)
+        and that of the ``busiest_partition``. NaN where there
         is nothing to measure.
     """
     begun = intents.loc[intents["in_window"]]
@@ -94,7 +96,33 @@ def outcomes(
         "amplification": int(begun["attempts"].sum()) / recovered if recovered else np.nan,
         "fairness": jain(_completions_by_worker(intents)),
     }
-    return values | _sojourn_ms(arrived) | _work(arrived) | _levels(series)
+    drained = {"drain_s": drain_s(executions, window_us[1])}
+    return values | _sojourn_ms(arrived) | _work(arrived) | _levels(series) | drained
+
+
+def drain_s(executions: pd.DataFrame, arrivals_end_us: int) -> float:
+    """Give how long it takes to work off what has arrived: from the last creation to the last end.
+
+    Of the executions created before the arrivals end, warm-up included: what one retry policy leaves undone
+    at the last arrival, another has long behind it.
+
+    Parameters
+    ----------
+    executions
+        Records of one run with ``created_us, finished_us``.
+    arrivals_end_us
+        When the arrivals end.
+
+    Returns
+    -------
+    float
+        Seconds; NaN where nothing arrived, or where an execution had not ended when the run did (then it
+        is only known to take longer).
+    """
+    arrived = executions.loc[executions["created_us"] < arrivals_end_us]
+    if arrived.empty or arrived["finished_us"].isna().any():
+        return float("nan")
+    return float(arrived["finished_us"].max() - arrived["created_us"].max()) / US_PER_S
 
 
 def summarise(runs: pd.DataFrame, measures: Sequence[str] = tuple(UNITS)) -> pd.DataFrame:

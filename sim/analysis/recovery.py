@@ -11,7 +11,7 @@ beside it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from sim.analysis.frequency import KIND_NAMES, RUN, plain
 from sim.units import US_PER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,7 +37,10 @@ CURVE_COLUMNS = ["arm", "kind", "at_us", "recovered", "low", "high", "incidence"
 _CURVE_POINTS = 200
 _BAND_FROM = 10  # observations, as for a median
 
+_OBSERVED = ("recovered", "open")
 _ROUNDING = 1e-9
+_GRID = 4096
+_DRAWS_AT_ONCE = 128
 
 
 class Curve(NamedTuple):
@@ -146,7 +149,7 @@ def recovery_intervals(
     rows = []
     for arm, of_arm in runs.groupby("arm", sort=False):
         replications = of_arm["replication"].to_numpy()
-        weights = _resampled(replications.size, generator, draws)
+        weights = resampled(replications.size, draws, generator)
         for kind in KIND_NAMES:
             group = groups.get((arm, kind))
             ends = _bootstrap(group, replications, weights, level) if replications.size > 1 else {}
@@ -236,7 +239,7 @@ def recovery_curves(
     blocks = [pd.DataFrame(columns=CURVE_COLUMNS)]
     for arm, of_arm in runs.groupby("arm", sort=False):
         replications = of_arm["replication"].to_numpy()
-        weights = _resampled(replications.size, generator, draws)
+        weights = resampled(replications.size, draws, generator)
         for kind in kinds:
             group = groups.get((arm, kind))
             curve = Curve(np.empty(0), np.empty(0)) if group is None else recovery_curve(group)
@@ -277,6 +280,56 @@ def quantile(curve: Curve, q: float, observations: int) -> tuple[float, str]:
     return (float(curve.at_us[reached.argmax()]), OK) if reached.any() else (np.nan, NOT_REACHED)
 
 
+def resampled(replications: int, draws: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Draw whole replications with replacement.
+
+    Returns
+    -------
+    numpy.ndarray
+        How often each replication is drawn; shape (draws, replications).
+    """
+    picks = generator.integers(replications, size=(draws, replications))
+    return np.stack([np.bincount(pick, minlength=replications) for pick in picks])
+
+
+def quantile_draws(
+    table: pd.DataFrame,
+    replications: NDArray[np.int64],
+    weights: NDArray[np.int64],
+    levels: Sequence[float],
+) -> NDArray[np.float64]:
+    """Give the quantiles of the Kaplan-Meier curve for every draw of replications.
+
+    Exact up to 4,096 distinct latencies; beyond, latencies are rounded up to 4,096 quantiles of all that
+    recovered, so that a level is off by 1/4,096 at most.
+
+    Parameters
+    ----------
+    table
+        Episodes of one arm and kind: ``replication, latency_us, end``.
+    replications
+        The numbers of the replications; episodes of others are left out.
+    weights
+        From :func:`resampled`, in the order of ``replications``.
+    levels
+        Which quantiles, between 0 and 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        Microseconds; infinity where a drawn curve does not reach the level; shape (draws, levels).
+    """
+    found = np.full((len(weights), len(levels)), np.inf)
+    grid, blocks = _drawn_curves(table, replications, weights)
+    if grid.size == 0:
+        return found
+    for block, survival, _ in blocks:
+        for column, q in enumerate(levels):
+            reached = survival <= 1 - q + _ROUNDING
+            found[block, column] = np.where(reached.any(axis=1), grid[reached.argmax(axis=1)], np.inf)
+    return found
+
+
 _INTERVAL_COLUMNS = [f"{name}_{end}" for name in QUANTILES for end in ("low", "high")]
 
 
@@ -304,18 +357,11 @@ def _bootstrap(
     """Give the ends of the intervals of those quantiles that are shown."""
     if group is None:
         return {}
-    seen = _in_order(group)
-    shown = {
-        name: q for name, q in QUANTILES.items() if quantile(recovery_curve(group), q, len(seen))[1] == OK
-    }
+    curve, observations = recovery_curve(group), int(group["end"].isin(_OBSERVED).sum())
+    shown = {name: q for name, q in QUANTILES.items() if quantile(curve, q, observations)[1] == OK}
     if not shown:
         return {}
-    at_us = seen["latency_us"].to_numpy(dtype=float)
-    recovered = (seen["end"] == "recovered").to_numpy()
-    place = pd.Index(replications).get_indexer(pd.Index(seen["replication"]))
-    drawn = np.array(
-        [_weighted_quantiles(at_us, recovered, row[place], list(shown.values())) for row in weights]
-    )
+    drawn = quantile_draws(group, replications, weights, list(shown.values()))
     tails = [(1 - level) / 2, (1 + level) / 2]
     ends: dict[str, float] = {}
     for column, name in enumerate(shown):
@@ -325,18 +371,6 @@ def _bootstrap(
     return ends
 
 
-def _resampled(size: int, generator: np.random.Generator, draws: int) -> NDArray[np.int64]:
-    """Draw ``size`` replications with replacement, again and again; give how often each one came."""
-    picks = generator.integers(size, size=(draws, size))
-    return np.stack([np.bincount(pick, minlength=size) for pick in picks])
-
-
-def _in_order(group: pd.DataFrame) -> pd.DataFrame:
-    """Sort observations: recoveries before open ones at the same instant, as Kaplan and Meier have it."""
-    seen = group.loc[group["end"].isin(["recovered", "open"])]
-    return seen.sort_values(["latency_us", "end"], ascending=[True, False], kind="stable")
-
-
 def _band(
     group: pd.DataFrame,
     replications: NDArray[np.int64],
@@ -344,16 +378,18 @@ def _band(
     at_us: NDArray[np.float64],
     level: float,
 ) -> NDArray[np.float64]:
-    """Give the lower and upper end of the share recovered at given instants, over drawn replications."""
-    seen = _in_order(group)
-    recovered = (seen["end"] == "recovered").to_numpy()
-    replication = pd.Index(replications).get_indexer(pd.Index(seen["replication"]))
-    place = np.searchsorted(seen["latency_us"].to_numpy(dtype=float), at_us, side="right") - 1
-    observed = np.bincount(replication, minlength=replications.size)
-    weights = weights[weights @ observed > 0]  # where nothing was observed there is no curve
-    drawn = np.array([1 - _weighted_survival(recovered, row[replication])[place] for row in weights])
+    """Give the lower and upper end of the share recovered at given instants, over drawn replications.
+
+    Draws in which nothing was observed have no curve and are left out.
+    """
+    grid, blocks = _drawn_curves(group, replications, weights)
+    place = np.searchsorted(grid, at_us, side="right")
+    shares = []
+    for _, survival, observed in blocks:
+        share = np.hstack([np.zeros((len(survival), 1)), 1 - survival])
+        shares.append(share[observed][:, place])
     tails = [(1 - level) / 2, (1 + level) / 2]
-    return np.asarray(np.quantile(drawn, tails, axis=0, method="inverted_cdf"))
+    return np.asarray(np.quantile(np.vstack(shares), tails, axis=0, method="inverted_cdf"))
 
 
 def _at(curve: Curve, at_us: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -361,23 +397,45 @@ def _at(curve: Curve, at_us: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(curve.share[np.searchsorted(curve.at_us, at_us, side="right") - 1])
 
 
-def _weighted_survival(recovered: NDArray[np.bool_], weight: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give the Kaplan-Meier share not yet recovered after each of the weighted observations in time order."""
-    at_risk = weight[::-1].cumsum()[::-1]
-    leaving = np.divide(weight * recovered, at_risk, out=np.zeros(weight.size), where=at_risk > 0)
-    return np.asarray(np.cumprod(1 - leaving))
+def _drawn_curves(
+    table: pd.DataFrame, replications: NDArray[np.int64], weights: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]]:
+    """Give a grid of instants and, for blocks of draws, the Kaplan-Meier share not recovered by each.
+
+    With every block comes which of its draws observed anything.
+    """
+    seen = table.loc[table["end"].isin(_OBSERVED) & table["replication"].isin(replications)]
+    at_us = seen["latency_us"].to_numpy(dtype=float)
+    recovered = (seen["end"] == "recovered").to_numpy()
+    grid, place = _on_grid(at_us, recovered)
+    run = pd.Index(replications).get_indexer(pd.Index(seen["replication"]))
+    shape = (len(replications), grid.size + 1)
+    cell = np.ravel_multi_index((run, place), shape)
+    # Whole numbers below 2^53 add up to the same float in any order: equal draws give equal bytes.
+    leaving, ended = (
+        np.bincount(cell, minlength=shape[0] * shape[1], weights=of).reshape(shape)
+        for of in (np.ones(len(seen)), recovered.astype(float))
+    )
+
+    def blocks() -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]:
+        for first in range(0, len(weights), _DRAWS_AT_ONCE):
+            block = slice(first, first + _DRAWS_AT_ONCE)
+            weight = weights[block].astype(float)
+            at_risk = (weight @ leaving)[:, ::-1].cumsum(axis=1)[:, ::-1]
+            lost = np.divide(weight @ ended, at_risk, out=np.zeros_like(at_risk), where=at_risk > 0)
+            yield block, np.cumprod(1 - lost, axis=1)[:, :-1], at_risk[:, 0] > 0
+
+    return grid, blocks()
 
 
-def _weighted_quantiles(
-    at_us: NDArray[np.float64],
-    recovered: NDArray[np.bool_],
-    weight: NDArray[np.int64],
-    levels: Sequence[float],
-) -> list[float]:
-    """Read quantiles off the Kaplan-Meier curve of weighted observations in time order; inf: not reached."""
-    survival = _weighted_survival(recovered, weight)
-    found = []
-    for q in levels:
-        reached = survival <= 1 - q + _ROUNDING
-        found.append(float(at_us[reached.argmax()]) if reached.any() else np.inf)
-    return found
+def _on_grid(at_us: NDArray[np.float64], recovered: NDArray[np.bool_]) -> tuple[NDArray[np.float64], Any]:
+    """Give the instants of recovery, or a grid of them, and the place of each latency on it, rounded up.
+
+    What is open for longer than the last instant of recovery has a place behind the grid.
+    """
+    grid = np.unique(at_us[recovered])
+    if grid.size > _GRID:
+        ranks = np.linspace(0, 1, _GRID + 1)[1:]
+        grid = np.unique(np.quantile(at_us[recovered], ranks, method="inverted_cdf"))
+    # Recoveries count before open ones at the same instant, as Kaplan and Meier have it.
+    return grid, np.searchsorted(grid, at_us, side="left")

@@ -35,8 +35,9 @@ class Interval(NamedTuple):
     low, high : float
         The interval's ends; NaN where there is none.
     method : str
-        ``t``, ``poisson``, ``poisson-one-replication`` (takes events as independent, for want of a
-        second replication: too narrow where contention comes in bursts), ``rule-of-three`` or ``none``.
+        ``t``, ``fieller``, ``poisson``, ``poisson-one-replication`` (takes events as independent, for want
+        of a second replication: too narrow where contention comes in bursts), ``rule-of-three`` or
+        ``none``.
     """
 
     mean: float
@@ -190,6 +191,49 @@ def paired_difference(first: ArrayLike, second: ArrayLike, level: float = LEVEL)
     )
 
 
+def ratio_interval(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Interval:
+    """Give the ratio of two arms' means, ``mean(second) / mean(first)``, from pairs.
+
+    Fieller's interval: every ratio ``r`` for which the paired t test does not tell ``second`` from
+    ``r * first`` (Fieller, "Some problems in interval estimation", Journal of the Royal Statistical Society B
+    16, 1954). It holds 1 exactly when the interval of :func:`paired_difference` holds 0.
+
+    Parameters
+    ----------
+    first, second
+        One value a replication, in the same order; shape (R,).
+    level
+        Confidence level.
+
+    Returns
+    -------
+    Interval
+        With method ``fieller``; ``none`` and NaN ends where there are fewer than two pairs or the mean of
+        ``first`` cannot be told from 0, which leaves the ratio without bounds. NaN for a ratio to 0.
+    """
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if a.size == 0 or a.mean() == 0:
+        return Interval(np.nan, np.nan, np.nan, "none")
+    point = float(b.mean() / a.mean())
+    if a.size < 2:
+        return Interval(point, np.nan, np.nan, "none")
+    spread = float(t_quantiles(level, a.size - 1)) ** 2 / a.size * np.cov(a, b)
+    square, mixed, rest = np.array([a.mean() ** 2, a.mean() * b.mean(), b.mean() ** 2]) - np.array(
+        [spread[0, 0], spread[0, 1], spread[1, 1]]
+    )
+    if square <= 0:
+        return Interval(point, np.nan, np.nan, "none")
+    half = max(0.0, float(mixed**2 - square * rest)) ** 0.5 / square
+    return Interval(point, float(mixed / square - half), float(mixed / square + half), "fieller")
+
+
+def t_tail(distance: float, degrees: int) -> float:
+    """Give the two-sided p-value of so many standard errors, by Student's t."""
+    from scipy.stats import t  # takes a second to import: only where a comparison is made
+
+    return float(2 * t.sf(distance, degrees))
+
+
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Adjust the p-values of a family of comparisons.
 
@@ -260,9 +304,5 @@ def t_quantiles(level: float, degrees: ArrayLike) -> NDArray[np.float64]:
 
 
 def _paired_p_value(differences: NDArray[np.float64]) -> float:
-    from scipy.stats import t  # takes a second to import: only where a comparison is made
-
     error = float(differences.std(ddof=1)) / differences.size**0.5
-    if error == 0:
-        return float("nan")
-    return float(2 * t.sf(abs(float(differences.mean())) / error, differences.size - 1))
+    return t_tail(abs(float(differences.mean())) / error, differences.size - 1) if error else float("nan")

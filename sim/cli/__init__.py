@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 # Everything heavier than typer is imported by the command that needs it: --help answers at once.
-from sim.cli import fitting, scenarios, stories, studies, sweeps, trust
+from sim.cli import comparisons, fitting, scenarios, stories, studies, sweeps, trust
 
 app = typer.Typer(
     name="contention-sim",
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 app.command()(studies.run)
+app.command()(comparisons.compare)
 app.command()(sweeps.sweep)
 app.command()(fitting.fit)
 app.command()(stories.report)

@@ -72,19 +72,9 @@ def run(
                 keep_attempts=keep_attempts,
                 on_progress=on_progress,
             )
-        drawn = _draw(study) if plots else []
+        show(study, pictures=plots, as_json=as_json)
         if trace or trace_window is not None:
             print(write_trace(study, asked_us).words, file=sys.stderr)
-        if as_json:
-            print(json.dumps(study.as_dict(), indent=2, allow_nan=False))
-        else:
-            from sim import console
-
-            console.print_study(study)
-            for picture in drawn:
-                print(f"picture: {picture}")
-            if drawn:
-                print(f"report: {study.directory / 'report.html'}")
         unmet = [e for e in study.document["expectations"] if not e["met"]]
         for e in unmet:
             print(
@@ -93,6 +83,21 @@ def run(
             )
         if check and unmet:
             raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+def show(study: Any, *, pictures: bool, as_json: bool) -> None:
+    """Draw the pictures and print the study."""
+    drawn = _draw(study) if pictures else []
+    if as_json:
+        print(json.dumps(study.as_dict(), indent=2, allow_nan=False))
+        return
+    from sim import console
+
+    console.print_study(study)
+    for picture in drawn:
+        print(f"picture: {picture}")
+    if drawn:
+        print(f"report: {study.directory / 'report.html'}")
 
 
 def _draw(study: Any) -> list[Path]:

@@ -136,3 +136,19 @@ def test_levels_are_means_over_the_window():
     values = measure(build)
     assert (values["attempts_in_flight"], values["workers_at_work"]) == (2.5, 4.0)
     assert (values["store_utilisation"], values["busiest_partition"]) == (0.25, 0.4)
+
+
+def test_the_drain_takes_from_the_last_creation_to_the_last_end():
+    """Arrivals end at 10 s; what is created later by retries or flows does not count."""
+    build = Builder(window_us=(2 * S, 10 * S))
+    build.execution(1 * S, 14 * S)
+    build.execution(9 * S, 12 * S, "failed")
+    build.execution(10 * S, 20 * S)
+    assert measure(build)["drain_s"] == 5.0
+
+
+def test_what_never_ended_has_no_drain_time():
+    build = Builder()
+    build.execution(1 * S, 2 * S)
+    build.execution(1 * S)
+    assert math.isnan(measure(build)["drain_s"])

@@ -11,6 +11,7 @@ from sim.analysis.recovery import (
     episodes,
     incidence_curve,
     quantile,
+    quantile_draws,
     recovery,
     recovery_curve,
     recovery_intervals,
@@ -238,14 +239,18 @@ def test_one_replication_has_no_interval():
 
 def test_open_intents_of_a_drawn_replication_count_as_often_as_it_is_drawn():
     """With every replication drawn once, the weighted curve is the plain one."""
-    from sim.analysis.recovery import _weighted_quantiles
-
     table = pd.concat([made(REMISSION_ENDED), made(STILL_IN_REMISSION, "open")])
-    table = table.sort_values(["latency_us", "end"], ascending=[True, False])
-    at_us, recovered = table["latency_us"].to_numpy(float), (table["end"] == "recovered").to_numpy()
-    once = _weighted_quantiles(at_us, recovered, np.ones(21, int), [0.5, 0.9])
-    thrice = _weighted_quantiles(at_us, recovered, np.full(21, 3), [0.5, 0.9])
-    assert once == thrice == [23 * MS, math.inf]
+    drawn = quantile_draws(table, np.array([0]), np.array([[1], [3]]), [0.5, 0.9])
+    assert drawn.tolist() == [[23 * MS, math.inf], [23 * MS, math.inf]]
+
+
+def test_beyond_so_many_distinct_latencies_a_level_is_off_by_the_grid_at_most():
+    noise = np.random.default_rng(5)
+    table = pd.concat([made(noise.lognormal(3, 1, 9000)), made(noise.lognormal(3, 1, 1000), "open")])
+    exact = [quantile(recovery_curve(table), q, len(table))[0] for q in (0.5, 0.5003, 0.9, 0.9003)]
+    ((median, p90),) = quantile_draws(table, np.array([0]), np.array([[1]]), [0.5, 0.9])
+    assert exact[0] <= median <= exact[1]
+    assert exact[2] <= p90 <= exact[3]
 
 
 def test_a_replication_without_contention_does_not_stop_a_study(tmp_path):

@@ -33,7 +33,7 @@ def split(changes, work=(), end_us=1000, execution=1):
         ledger.changed(execution, at_us, stage, op, *attempt)
     for stretch in work:
         ledger.worked(execution, *stretch)
-    found = sojourns(ledger.changes(), ledger.stretches(), OPERATIONS, end_us)
+    found = sojourns(ledger.changes(end_us), ledger.stretches(), OPERATIONS, end_us)
     parts = dict(zip(PARTS, found.parts_us.sum(axis=0).tolist(), strict=True))
     return {part: time for part, time in parts.items() if time}, found
 
@@ -176,7 +176,7 @@ def test_two_slots_of_one_worker_are_not_two_workers():
 
 def test_no_executions_give_an_empty_table():
     ledger = ExecutionLedger()
-    found = sojourns(ledger.changes(), ledger.stretches(), OPERATIONS, 10)
+    found = sojourns(ledger.changes(10), ledger.stretches(), OPERATIONS, 10)
     assert found.parts_us.shape == (0, len(PARTS))
 
 
@@ -191,7 +191,7 @@ def test_executions_are_independent_of_one_another_and_of_the_chunks(monkeypatch
         ledger.changed(number, 30 + 2 * number, SUCCESS, COMPLETE, 0)
     monkeypatch.setattr("sim.analysis.sojourn._CHUNK_ROWS", 7)
     levels = [Level(np.array([0, 100])) for _ in PARTS]
-    found = sojourns(ledger.changes(), ledger.stretches(), OPERATIONS, 100, levels)
+    found = sojourns(ledger.changes(100), ledger.stretches(), OPERATIONS, 100, levels)
     assert found.parts_us.tolist() == [[20, 0, 0, 10 + number, 0, 0] for number in range(20)]
     assert [int(level.integral_us.sum()) for level in levels] == found.parts_us.sum(axis=0).tolist()
 

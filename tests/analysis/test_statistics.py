@@ -125,3 +125,21 @@ def test_jain(values, index):
 def test_nothing_to_share_is_neither_fair_nor_unfair():
     assert math.isnan(statistics.jain([0, 0]))
     assert math.isnan(statistics.jain([]))
+
+
+def test_the_ratio_has_fiellers_interval():
+    """Its ends are where the paired t test turns: ``b - r a`` is told from 0 beyond, and not within."""
+    a, b = np.array([10.0, 12.0, 9.0, 14.0]), np.array([11.0, 14.0, 9.5, 16.5])
+    ratio = statistics.ratio_interval(a, b)
+    assert (ratio.mean, ratio.method) == (pytest.approx(51 / 45), "fieller")
+    p_values = [stats.ttest_1samp(b - end * a, 0).pvalue for end in (ratio.low, ratio.high)]
+    assert p_values == pytest.approx([0.05, 0.05])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "mean"), [([0, 0], [1, 2], math.nan), ([1], [3], 3), ([-9, 10], [1, 3], 4)]
+)
+def test_a_ratio_to_what_may_be_nothing_has_no_bounds(first, second, mean):
+    ratio = statistics.ratio_interval(first, second)
+    assert ratio.mean == pytest.approx(mean, nan_ok=True)
+    assert (math.isnan(ratio.low), ratio.method) == (True, "none")

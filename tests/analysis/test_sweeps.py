@@ -309,7 +309,7 @@ def test_the_rates_of_runs_and_the_tidy_table_agree_with_the_study(tmp_path):
             build.contention("lease_conflict", S, build.intent(S, S + (number + 1) * MS))
         runs.append(build.run())
     study = write_study(tmp_path, runs)
-    values = run_values(study.outcomes(), study.attempts(), study.window_s)
+    values = run_values(study.outcomes(), study.attempt_counts(), study.window_s)
     assert values["rate of lease_conflict"].tolist() == [0.3, 0.4, 0.3, 0.4]
     assert values[f"rate of {KIND_NAMES[-1]}"].sum() == 0
     table = sweeps.point_table(study.summary(), study.frequency(), study.recovery(intervals=True), values)

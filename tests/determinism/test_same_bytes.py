@@ -15,8 +15,8 @@ import sim.retry
 SHORT = [f"horizon.{part}" for part in ("warmup=1s", "run=4s", "drain=2s")]
 
 
-def run_study(scenario, out, hash_seed, jobs, *more):
-    command = [sys.executable, "-m", "sim", "run", scenario, "--json", "--jobs", str(jobs), "--out", str(out)]
+def run_study(scenario, out, hash_seed, jobs, *more, verb="run"):
+    command = [sys.executable, "-m", "sim", verb, scenario, "--json", "--jobs", str(jobs), "--out", str(out)]
     command += ["--replications", "3", *more]
     for change in SHORT:
         command += ["--set", change]
@@ -76,3 +76,18 @@ def test_another_seed_gives_other_records(tmp_path):
     other = run_study("claim_storm", tmp_path / "b", "0", 1, "--seed", "4")
     assert other["fingerprint"] != reference["fingerprint"]
     assert other["study_id"] != reference["study_id"]
+
+
+def test_a_comparison_leaves_the_same_bytes(tmp_path):
+    """Verdicts, intervals from a bootstrap and all: twice, with other jobs and another hash seed."""
+    policies = "documented,full_jitter,decorrelated,no_jitter,naive"
+    more = ("--policies", policies, "--set", "workload.arrivals.burst.count=300", "--no-plots")
+    one = run_study("claim_storm", tmp_path / "a", "0", 1, *more, verb="compare")
+    two = run_study("claim_storm", tmp_path / "b", "1", 2, *more, verb="compare")
+    first, second = content(tmp_path / "a"), content(tmp_path / "b")
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+    assert {Path(name).name for name in first} >= {"study.json", "paired.csv", "pareto.csv", "frequency.csv"}
+    assert [arm["arm"] for arm in one["arms"]] == policies.split(",")
+    assert one | {"directory": ""} == two | {"directory": ""}
+    assert any(verdict["finding"] == "different" for verdict in one["comparison"]["verdicts"])

@@ -1,17 +1,21 @@
 """Little's law, L = lambda W, on every level of every shipped scenario, exactly.
 
-L is the mean of a level that was counted while the run went on; lambda W the sum of the stays that its
-records tell, over the length of the window, with each stay cut where it crosses the window's ends and stays
-that had no end until the window's last (Little, "A proof for the queueing formula L = lambda W", Operations
-Research 9, 1961; for a finite window: Little and Graves, "Little's Law", in *Building Intuition*, 2008).
+L is the mean of a level, in the series of the run and as it was counted while the run went on; lambda W the
+sum of the stays that the records tell, over the length of the window, with each stay cut where it crosses the
+window's ends, and stays without an end until the window's last (Little, "A
+proof for the queueing formula L = lambda W", Operations Research 9, 1961; for a finite window: Little and
+Graves, "Little's Law", in *Building Intuition*, 2008).
 """
 
 import numpy as np
 import pytest
 
+from sim.analysis.levels import AT_WORK, IN_FLIGHT, INTENTS
+from sim.analysis.levels import EXECUTIONS as PARTS_OF
+from sim.analysis.sojourn import PARTS
 from sim.scenario import load, shipped
 from tests.scenarios.record import HORIZON, OVERRIDES
-from tests.theory.watched import run_watched
+from tests.theory.watched import EXECUTIONS, UNLEASED, run_watched
 
 FAST = ("steady", "worker_crashes", "kinds/waitpoint_not_found")
 """Run with the default suite: the plain case, faults, suspensions."""
@@ -52,10 +56,8 @@ def stays_by_level(result, window_us):
         column(executions, name) for name in ("created_us", "leased_us", "finished_us")
     )
     stays = {
-        "executions": stays_us(created, finished, window_us),
-        "executions that wait for their first lease": stays_us(
-            created, np.where(leased < 0, finished, leased), window_us
-        ),
+        EXECUTIONS: stays_us(created, finished, window_us),
+        UNLEASED: stays_us(created, np.where(leased < 0, finished, leased), window_us),
         "attempts": stays_us(column(attempts, "sent_us"), column(attempts, "done_us"), window_us),
     }
     goals = np.array(intents["goal"].to_pylist())
@@ -66,6 +68,14 @@ def stays_by_level(result, window_us):
     return stays
 
 
+def recorded_levels(result):
+    """Integrate the levels of the run's own series over the window, named as those that were counted."""
+    series = result.series.to_pandas()
+    inside = series[series["in_window"]].groupby(["series", "label"], observed=True)["integral_us"].sum()
+    found = {"attempts": int(inside[IN_FLIGHT].sum()), EXECUTIONS: int(inside[PARTS_OF].sum())}
+    return found | {f"intents: {goal}": int(value) for goal, value in inside[INTENTS].items()}
+
+
 def check(name, monkeypatch):
     scenario = load(name, [*HORIZON, "horizon.warmup=500ms", *OVERRIDES.get(name, ())])
     result, levels = run_watched(scenario, monkeypatch)
@@ -73,7 +83,21 @@ def check(name, monkeypatch):
     sent_us = unanswered_since(result, levels, scenario)
     stays["attempts"] += stays_us(sent_us, np.full(len(sent_us), -1), result.window_us)
     assert {level: steps.integral_us(result.window_us) for level, steps in levels.items()} == stays
+    del stays[UNLEASED]
+    assert recorded_levels(result) == stays
     assert sum(value > 0 for value in stays.values()) >= 3, "hardly anything happened"
+    check_parts(result)
+
+
+def check_parts(result):
+    """Over a whole run the level of a part of the sojourn is the time that executions spent in it."""
+    series, executions = result.series.to_pandas(), result.executions
+    whole = series[series["series"] == PARTS_OF].groupby("label", observed=True)["integral_us"].sum()
+    assert {part: int(whole[part]) for part in PARTS} == {
+        part: int(column(executions, f"{part}_us").sum()) for part in PARTS
+    }
+    at_work = series.loc[series["series"] == AT_WORK, "integral_us"].sum()
+    assert at_work == column(executions, "worked_us").sum()
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -87,20 +111,13 @@ def test_littles_law_holds_on_every_level_of_every_scenario(name, monkeypatch):
     check(name, monkeypatch)
 
 
-def test_an_execution_that_ended_twice_would_be_noticed(monkeypatch):
-    """The canary: the level counts every end, the records keep the last."""
-    from sim.record import ExecutionLedger
-
-    once = ExecutionLedger.finished
-
-    def twice(self, execution, at_us, outcome):
-        once(self, execution, at_us, outcome)
-        if execution == 3:
-            self.finished(execution + 1, at_us, outcome)
-
+def test_an_end_that_is_taken_down_too_late_is_noticed(monkeypatch):
+    """The canary: one end in the records, a millisecond late."""
     result, levels = run_watched(load("steady", HORIZON), monkeypatch)
-    window_us = result.window_us
-    assert levels["executions"].integral_us(window_us) == stays_by_level(result, window_us)["executions"]
-    monkeypatch.setattr(ExecutionLedger, "finished", twice)
-    result, levels = run_watched(load("steady", HORIZON), monkeypatch)
-    assert levels["executions"].integral_us(window_us) != stays_by_level(result, window_us)["executions"]
+    told = stays_by_level(result, result.window_us)[EXECUTIONS]
+    assert levels[EXECUTIONS].integral_us(result.window_us) == told
+    number = result.executions.column_names.index("finished_us")
+    late = result.executions["finished_us"].to_pylist()
+    late[3] += 1000
+    result = result._replace(executions=result.executions.set_column(number, "finished_us", [late]))
+    assert stays_by_level(result, result.window_us)[EXECUTIONS] == told + 1000

@@ -2,24 +2,28 @@
 
 A level is how many there are at an instant: it rises by one at some calls and falls by one at others, at
 instants that the calls give. Its integral over a window is the sum over those steps of their sign times what
-is left of the window after them. No row of a record is looked at, so that an execution that ended twice, or
-an attempt that was never taken down, makes a difference.
+is left of the window after them. No row of a record is looked at, so that an execution that is
+told to have ended at another instant, or an attempt that was never taken down, makes a difference.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import sim.run
+from sim.ledger import ENDED, LEASED, REFUSED, ExecutionLedger
 from sim.link import Link
-from sim.record import ExecutionLedger, Recorder
+from sim.record import Recorder
 
 if TYPE_CHECKING:
     import pytest
 
     from sim.run import RunResult
     from sim.scenario import Scenario
+
+EXECUTIONS: Final = "executions"
+UNLEASED: Final = "executions that wait for their first lease"
 
 
 class Level:
@@ -61,23 +65,26 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Levels:
     levels = Levels()
 
     class WatchedLedger(ExecutionLedger):
-        __slots__ = ()
+        __slots__ = ("_left",)
 
-        def created(self, execution: int, at_us: int) -> None:
-            super().created(execution, at_us)
-            levels["executions"].step(at_us, 1)
-            levels["executions that wait for their first lease"].step(at_us, 1)
+        def __init__(self) -> None:
+            super().__init__()
+            self._left: dict[int, set[str]] = {}
 
-        def leased(self, execution: int, at_us: int) -> None:
-            if self.leases[execution] == 0:
-                levels["executions that wait for their first lease"].step(at_us, -1)
-            super().leased(execution, at_us)
-
-        def finished(self, execution: int, at_us: int, outcome: str) -> None:
-            levels["executions"].step(at_us, -1)
-            if self.leases[execution] == 0:
-                levels["executions that wait for their first lease"].step(at_us, -1)
-            super().finished(execution, at_us, outcome)
+        def changed(self, execution: int, at_us: int, stage: int, *more: Any) -> None:
+            super().changed(execution, at_us, stage, *more)
+            if stage == REFUSED:
+                return
+            inside = (EXECUTIONS, UNLEASED)
+            if execution not in self._left:
+                self._left[execution] = set()
+                for name in inside:
+                    levels[name].step(at_us, 1)
+            leaves = inside if stage >= ENDED else (UNLEASED,) if stage == LEASED else ()
+            for name in leaves:
+                if name not in self._left[execution]:
+                    self._left[execution].add(name)
+                    levels[name].step(at_us, -1)
 
     class WatchedRecorder(Recorder):
         def begin(self, goal: str, actor: int, start_us: int, *more: Any, **named: Any) -> Any:
