@@ -273,4 +273,6 @@ def _verdict(difference: Difference) -> str:
 def _shown(value: Any) -> str:
     if value is None or (not isinstance(value, list | dict) and pd.isna(value)):
         return _MISSING
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # a column with a missing value in it, as a row that only one has makes it
     return str(value)

@@ -135,9 +135,12 @@ class Checks:
     def at_end(self) -> None:
         """Look at what the run has come to: every execution, and what the scenario expects of the end.
 
-        What it expects and the rules do not promise is not looked for (:mod:`sim.scenario.promises`).
+        What it expects and the rules do not promise is not looked for (:mod:`sim.scenario.promises`), nor
+        what must hold after the drain when a limit ended the run before.
         """
         self.accounted.at_end(self.kernel.now_us)
+        if self.kernel.now_us < self.scenario.horizon.end_us:
+            return
         for name in self.scenario.expect.eventually:
             if is_promised(name, self.scenario):
                 EVENTUALLY[name](self)

@@ -11,6 +11,7 @@ from sim.fuzz.draw import draw
 from sim.fuzz.shrink import MOST_TRIES, shrink
 from sim.fuzz.trial import Failure, as_yaml, try_text
 from sim.output import explained
+from sim.scenario.promises import EVENTUALLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 AGAIN_EVERY: Final = 20
 """One scenario in so many is run again in other processes: 5 %."""
+
+_TIME_AND_FLEET: Final = (
+    "horizon", "store", "link", "workers", "schedulers", "reconcilers", "retry",
+)  # fmt: skip
+"""What a scenario needs to come to rest after its drain: with less of it any would fail."""
 
 NOT_DETERMINISTIC: Final = "not deterministic"
 
@@ -119,7 +125,8 @@ def _failure_of(text: str, processes: Others | None) -> Failure | None:
 def _keep(out: Path, seed: int, number: int, document: dict[str, Any], failure: Failure) -> Finding:
     """Make a failing scenario smaller, and keep it."""
     if failure.sort != NOT_DETERMINISTIC:
-        document = shrink(document, partial(_fails_so, failure.sort), MOST_TRIES)
+        kept = _TIME_AND_FLEET if failure.sort in EVENTUALLY else ()
+        document = shrink(document, partial(_fails_so, failure.sort), MOST_TRIES, kept)
         failure = try_text(as_yaml(document)).failure or failure
     path = out / f"seed-{seed}-number-{number}.yaml"
     story = "".join(f"# {line}\n" for line in failure.message.splitlines())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sim.units import format_duration, parse_duration_us
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     Document = dict[str, Any]
 
@@ -46,7 +46,12 @@ _OF_PARTS: Final = (
 )
 
 
-def shrink(document: Document, fails: Callable[[Document], bool], tries: int = MOST_TRIES) -> Document:
+def shrink(
+    document: Document,
+    fails: Callable[[Document], bool],
+    tries: int = MOST_TRIES,
+    kept: Collection[str] = (),
+) -> Document:
     """Give the smallest that was found of those that fail.
 
     Parameters
@@ -57,12 +62,16 @@ def shrink(document: Document, fails: Callable[[Document], bool], tries: int = M
         Says whether another one fails in the same way.
     tries
         How many are tried at most.
+    kept
+        Parts of the scenario that stay as they are.
     """
     left = tries
     found = True
     while found and left > 0:
         found = False
         for smaller in candidates(document):
+            if any(smaller.get(part) != document.get(part) for part in kept):
+                continue
             left -= 1
             if fails(smaller):
                 document, found = smaller, True

@@ -7,6 +7,7 @@ import pytest
 import sim.store.scheduling
 from sim.checks import CheckFailed
 from sim.ledger import stage_of
+from sim.limits import Limits
 from sim.record import Recorder
 from sim.replication import run
 from sim.scenario import loads
@@ -326,6 +327,16 @@ def test_checks_change_nothing(text):
     scenario = loads(text)
     plain = run(scenario, "own", scenario.retry)
     assert passes(text).fingerprint == plain.fingerprint
+
+
+def test_a_run_that_a_limit_ends_is_checked_as_far_as_it_came():
+    """What must hold after the drain is not looked for: there was none."""
+    scenario = loads(PAUSED, ["expect={eventually: [drained]}"])
+    limited = run(scenario, "own", scenario.retry, check=True, limits=Limits(attempts=40))
+    plain = run(scenario, "own", scenario.retry, limits=Limits(attempts=40))
+    assert limited.truncation == plain.truncation
+    assert limited.truncation.attempts == 40
+    assert limited.fingerprint == plain.fingerprint
 
 
 def test_a_promise_that_the_rules_do_not_make_is_not_looked_for():

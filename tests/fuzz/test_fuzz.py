@@ -107,6 +107,14 @@ def test_shrinking_leaves_what_the_failure_needs_and_nothing_else():
     assert not any(fails(smaller) for smaller in candidates(small))
 
 
+def test_shrinking_leaves_what_it_is_told_to():
+    document = draw(1, 0)
+    small = shrink(document, lambda smaller: True, 200, ("horizon", "workers"))
+    assert small["horizon"] == document["horizon"]
+    assert small["workers"] == document["workers"]
+    assert "link" not in small
+
+
 def test_shrinking_ends_with_its_tries():
     tried = []
     shrink(draw(1, 0), lambda smaller: bool(tried.append(smaller)) or True, tries=5)
