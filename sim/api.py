@@ -93,6 +93,7 @@ def compare(
     overrides: Iterable[str] = (),
     jobs: int = 1,
     out: str | Path = "results",
+    keep_attempts: bool = False,
     on_progress: Progress | None = None,
 ) -> Study:
     """Run a scenario under several policies that face the same workload, and compare them.
@@ -108,7 +109,7 @@ def compare(
         What the others are compared with; by default the first.
     replications, seed
         Instead of the scenario's.
-    overrides, jobs, out, on_progress
+    overrides, jobs, out, keep_attempts, on_progress
         As for :func:`run`.
 
     Returns
@@ -131,6 +132,7 @@ def compare(
         name=find(scenario).stem,
         out=out,
         jobs=jobs,
+        keep_attempts=keep_attempts,
         on_progress=on_progress,
     )
 

@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.options import JsonOption, ScenarioArgument, SetOption, progress, user_mistakes
+from sim.cli.options import (
+    JsonOption,
+    KeepAttemptsOption,
+    ScenarioArgument,
+    SetOption,
+    progress,
+    user_mistakes,
+)
 from sim.cli.studies import show
 
 
@@ -29,6 +36,7 @@ def compare(
     jobs: Annotated[int, typer.Option(min=1, help="Processes at a time; results do not depend on it.")] = 1,
     set_: SetOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
+    keep_attempts: KeepAttemptsOption = False,
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -51,6 +59,7 @@ def compare(
                 overrides=list(set_ or []),
                 jobs=jobs,
                 out=out,
+                keep_attempts=keep_attempts,
                 on_progress=on_progress,
             )
         show(study, pictures=plots, as_json=as_json)

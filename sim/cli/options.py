@@ -26,6 +26,9 @@ SetOption = Annotated[
         "--set", metavar="PATH=VALUE", help="Replace one value, e.g. workers.count=128. May be repeated."
     ),
 ]
+KeepAttemptsOption = Annotated[
+    bool, typer.Option("--keep-attempts", help="Write every attempt as a row, to attempts.parquet.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
