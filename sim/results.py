@@ -6,6 +6,7 @@ they are asked for. Needs no simulator: opening a study imports neither SimPy, S
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import math
@@ -87,6 +88,15 @@ class Study:
         return str(self.document["fingerprint"])
 
     @property
+    def statistics_fingerprint(self) -> str:
+        """SHA-256 over the small tables: with the same :attr:`fingerprint`, the statistics have changed."""
+        digest = hashlib.sha256()
+        with readable(self.directory):
+            for path in sorted(self.directory.glob("*.csv")):
+                digest.update(f"{path.name}\n".encode() + path.read_bytes())
+        return digest.hexdigest()
+
+    @property
     def arms(self) -> list[str]:
         """Names of the arms, in the order of every table."""
         return [entry["arm"] for entry in self.document["arms"]]
@@ -122,6 +132,28 @@ class Study:
     def expectations(self) -> list[dict[str, Any]]:
         """What the scenario expects and what became of it: ``arm, expected, kind, count, met`` each."""
         return list(self.document["expectations"] or [])
+
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The replications that raised an error: ``arm, replication, error, at``. No table has them."""
+        return list(self.document["failed"])
+
+    @property
+    def truncated(self) -> list[dict[str, Any]]:
+        """The runs that a limit ended early: ``arm, replication, limit, at_us, attempts`` each.
+
+        Their rates are over what they saw of the window; intents that were going on are open.
+        """
+        return list(self.document["truncated"])
+
+    @property
+    def precision(self) -> dict[str, Any] | None:
+        """The precision that was asked for: ``share, measure, max_replications, reached, half_width``.
+
+        ``half_width`` is that of each arm, as a share of its mean. None where a number of replications was
+        given.
+        """
+        return dict(self.document["precision"]) if self.document["precision"] else None
 
     @property
     def faults(self) -> Any:
@@ -314,6 +346,16 @@ class Study:
         """Give the executions, one row each."""
         return self._records("executions", columns)
 
+    def records_of(self, table: str, arm: str, replication: int) -> pd.DataFrame:
+        """Give the ``contentions``, ``intents`` or ``executions`` of one run, without those of the others."""
+        runs = [(run["arm"], run["replication"]) for run in self.document["runs"]]
+        before = self.document["runs"][: runs.index((arm, replication))]
+        first = sum(run["rows"][table] for run in before)
+        rows = self.document["runs"][len(before)]["rows"][table]
+        with readable(self.directory):
+            whole = pq.read_table(self.directory / f"{table}.parquet", memory_map=True)
+            return frame(whole.slice(first, rows))
+
     def series(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Give the levels over time, a row a bin (:mod:`sim.analysis.levels`)."""
         return self._records("series", columns)
@@ -350,6 +392,9 @@ class Study:
             "replications": self.replications,
             "window_s": self.window_s,
             "expectations": self.expectations,
+            "failed": self.failed,
+            "truncated": self.truncated,
+            "precision": self.precision,
             "arms": [self._arm_dict(arm) for arm in self.arms],
             "comparison": self._comparison_dict(),
         }
