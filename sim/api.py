@@ -30,6 +30,7 @@ def run(
     jobs: int = 1,
     out: str | Path = "results",
     keep_attempts: bool = False,
+    check: bool = False,
     on_progress: Progress | None = None,
 ) -> Study:
     """Run a scenario and give its study.
@@ -50,6 +51,8 @@ def run(
         Where results go: ``out/<scenario>/<study-id>``.
     keep_attempts
         Keep every attempt as a row besides (:meth:`Study.attempts`); many millions fill a disk.
+    check
+        Watch the invariants while it runs, and what must hold at the end (``contention-sim list checks``).
     on_progress
         Called with (replications done, replications in all).
 
@@ -64,6 +67,8 @@ def run(
         When the scenario or the policy has a mistake.
     sim.output.ResultsError
         When results cannot be written.
+    sim.checks.CheckFailed
+        With ``check``: when something happened that must not.
     """
     loaded = load(scenario, _changes(overrides, seed, replications))
     return run_study(
@@ -73,6 +78,7 @@ def run(
         out=out,
         jobs=jobs,
         keep_attempts=keep_attempts,
+        check=check,
         on_progress=on_progress,
     )
 

@@ -6,6 +6,7 @@ import csv
 from typing import TYPE_CHECKING, Any, Final
 
 from sim.schema import suggest
+from sim.units import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,13 +63,21 @@ def iter_rows(path: Path, columns: Sequence[str], most: int) -> Iterator[tuple[i
             names = reader.fieldnames or []
             for column in columns:
                 if column not in names:
-                    raise ValueError(f"{path} has no column {column!r} ({suggest(column, names)})")
+                    hint = suggest(column, names)
+                    raise ValueError(f"{_named(path)} has no column {quoted(column)} ({hint})")
             for row in reader:
                 count += 1
                 if count > most:
-                    raise ValueError(f"{path} has more than {most} rows; keep a sample of them")
+                    raise ValueError(f"{_named(path)} has more than {most} rows; keep a sample of them")
                 yield reader.line_num, row
     except (OSError, UnicodeError, csv.Error) as error:
-        raise ValueError(f"cannot read {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"cannot read {_named(path)}: {reason}") from error
     if not count:
-        raise ValueError(f"{path} has no rows")
+        raise ValueError(f"{_named(path)} has no rows")
+
+
+def _named(path: Path) -> str:
+    """Name a file in a message, from its end where it is too long to be read."""
+    name = str(path)
+    return name if len(name) <= 200 else f"...{name[-200:]}"

@@ -571,7 +571,7 @@ class Scipy(Part, Family):
         if self.name not in families:
             hint = suggest(self.name, families)
             hint = hint if hint.startswith("did") else "see the continuous distributions of scipy.stats"
-            raise ValueError(f"scipy.stats has no continuous distribution {self.name!r} ({hint})")
+            raise ValueError(f"scipy.stats has no continuous distribution {quoted(self.name)} ({hint})")
         family = getattr(stats, self.name)
         shapes = family.shapes.split(", ") if family.shapes else []
         if sorted(shapes) != sorted(self.args):

@@ -6,6 +6,7 @@ duplicate work, levels over time) is worked out afterwards (:mod:`sim.analysis.s
 
 from __future__ import annotations
 
+from array import array
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,16 +56,22 @@ class ExecutionLedger:
 
     Attributes
     ----------
+    created_us, finished_us : array
+        Instants, by execution; NONE where there is none.
+    outcome : array
+        Index of how it ended (:data:`OUTCOMES`), by execution; NONE where it did not.
     on_end : Callable or None
         Called with the execution and the instant whenever one ends.
     """
 
-    __slots__ = ("_changes", "_ended", "_stretches", "_watchers", "on_end")
+    __slots__ = ("_changes", "_stretches", "_watchers", "created_us", "finished_us", "on_end", "outcome")
 
     def __init__(self) -> None:
         self._changes = bytearray()
         self._stretches = bytearray()
-        self._ended = bytearray()
+        self.created_us = array("q")
+        self.finished_us = array("q")
+        self.outcome = array("b")
         self._watchers: dict[int, Callable[[int], None]] = {}
         self.on_end: Callable[[int, int], None] | None = None
 
@@ -72,31 +79,33 @@ class ExecutionLedger:
         """Call ``on_end`` with the instant at which an execution ends."""
         self._watchers[execution] = on_end
 
-    def changed(self, execution: int, at_us: int, stage: int, op: int, attempt: int | None = None) -> None:
-        """Take down what an execution has become: by which operation, in which attempt at the work.
+    def created(self, execution: int, at_us: int, stage: int, op: int) -> None:
+        """Take down that an execution exists, and what it is to begin with."""
+        missing = execution + 1 - len(self.created_us)
+        if missing > 0:
+            for column in (self.created_us, self.finished_us, self.outcome):
+                column.extend([NONE] * missing)
+        self.created_us[execution] = at_us
+        self.changed(execution, at_us, stage, op)
 
-        Once it has ended it changes no more.
-        """
+    def changed(self, execution: int, at_us: int, stage: int, op: int, attempt: int | None = None) -> None:
+        """Take down what an execution has become: by which operation, in which attempt at the work."""
         self._changes += _pack_change(execution, at_us, NONE if attempt is None else attempt, stage, op)
         if stage >= ENDED:
-            self._end(execution, at_us)
+            self._end(execution, at_us, stage - ENDED)
 
-    def worked(self, execution: int, epoch: int, actor: int, from_us: int, to_us: int) -> None:
-        """Take down that a worker was at work on an execution, under the lease of that epoch."""
-        self._stretches += _pack_stretch(execution, from_us, to_us, epoch, actor)
-
-    def _end(self, execution: int, at_us: int) -> None:
-        missing = execution + 1 - len(self._ended)
-        if missing > 0:
-            self._ended.extend(bytes(missing))
-        if self._ended[execution]:
-            return
-        self._ended[execution] = 1
+    def _end(self, execution: int, at_us: int, outcome: int) -> None:
+        self.finished_us[execution] = at_us
+        self.outcome[execution] = outcome
         watcher = self._watchers.pop(execution, None)
         if watcher is not None:
             watcher(at_us)
         if self.on_end is not None:
             self.on_end(execution, at_us)
+
+    def worked(self, execution: int, epoch: int, actor: int, from_us: int, to_us: int) -> None:
+        """Take down that a worker was at work on an execution, under the lease of that epoch."""
+        self._stretches += _pack_stretch(execution, from_us, to_us, epoch, actor)
 
     def changes(self, end_us: int) -> np.ndarray[Any, np.dtype[np.void]]:
         """Give the changes (:data:`CHANGE`) of a run that ended then, in the order of their being taken down.

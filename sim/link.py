@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from sim.ledger import GRANTED, REFUSED, stage_of
 from sim.record import NONE, UNKNOWN, Attempt, Op
 from sim.store import OPERATIONS, Store
+from sim.store.state import Phase
 from sim.transactions import TransactionServer
 
 if TYPE_CHECKING:
@@ -367,6 +368,11 @@ def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome]
             stage = stage_of(ex.state.words)
             ledger.changed(execution, attempt.started_us, stage, attempt.op.index, ex.attempt_index)
 
+    def created(attempt: Attempt, outcome: Outcome) -> None:
+        if outcome.code == "OK":
+            stage = stage_of(attempt.server.store.executions[attempt.execution].state.words)
+            ledger.created(attempt.execution, attempt.started_us, stage, attempt.op.index)
+
     def of_one(attempt: Attempt, _: Outcome) -> None:
         look_at(attempt, attempt.execution)
 
@@ -377,6 +383,12 @@ def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome]
     def next_leased(attempt: Attempt, outcome: Outcome) -> None:
         if outcome.ok and outcome.values["execution"] is not None:
             look_at(attempt, outcome.values["execution"])
+
+    def applied(attempt: Attempt, _: Outcome) -> None:
+        # Who is at work, or has ended, takes note of the edge and stays what it is.
+        ex = attempt.server.store.executions.get(attempt.execution)
+        if ex is not None and ex.state.phase is Phase.RUNNABLE:
+            look_at(attempt, attempt.execution)
 
     def granted(attempt: Attempt, outcome: Outcome) -> None:
         if outcome.ok:
@@ -390,6 +402,8 @@ def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome]
 
     effects: list[Callable[[Attempt, Outcome], None] | None] = [None] * len(OPS)
     special = {
+        "create_execution": created,
+        "apply_dependency_to_child": applied,
         "renew_lease": renewed,
         "claim_next": next_leased,
         "issue_claim_grant": granted,
@@ -402,11 +416,11 @@ def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome]
 
 
 _CHANGING: Final = (
-    "create_execution", "claim_execution", "claim_resumed_execution", "reclaim_execution",
+    "claim_execution", "claim_resumed_execution", "reclaim_execution",
     "mark_lease_expired_if_due", "revoke_lease", "requeue_lapsed_grant", "complete_execution",
     "fail_execution", "delay_execution", "move_to_waiting_children", "create_pending_waitpoint",
     "suspend_execution", "cancel_execution", "expire_execution", "promote_delayed",
     "block_execution_for_admission", "unblock_execution", "deliver_signal", "expire_suspension",
-    "resume_execution", "apply_dependency_to_child", "resolve_dependency", "promote_blocked_to_eligible",
+    "resume_execution", "resolve_dependency", "promote_blocked_to_eligible",
 )  # fmt: skip
 """What may change what its own execution is, accepted or refused."""

@@ -61,6 +61,18 @@ def rules() -> Listing:
     return "rules of the store", ["rule", "meaning", "values", *values], rows
 
 
+def checks() -> Listing:
+    """List what a run can be held to: always, and after the drain."""
+    from sim.scenario.promises import ALWAYS, EVENTUALLY
+
+    rows = [
+        [name, word, promise.claim, promise.holds_where]
+        for word, promises in (("always", ALWAYS), ("eventually", EVENTUALLY))
+        for name, promise in promises.items()
+    ]
+    return "checks of a run", ["check", "expect", "claim", "holds where"], rows
+
+
 def print_listing(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print a listing on standard output: each item with its facts below it, in the width there is."""
     from rich.padding import Padding
@@ -85,4 +97,5 @@ LISTS: Final[dict[str, Callable[[], Listing]]] = {
     "scenarios": scenarios,
     "distributions": distributions,
     "rules": rules,
+    "checks": checks,
 }

@@ -214,7 +214,7 @@ def begin(out: str | Path, manifest: Manifest) -> Path:
         )
     partial = Path(out) / manifest.name / f"{manifest.study_id}.partial"
     _refuse_foreign(_place(partial))
-    with _explained(Path(out)):
+    with explained(Path(out)):
         (partial / "parts").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=partial):
             pass
@@ -244,7 +244,7 @@ def write_part(
         When it cannot be written; no part is left behind.
     """
     part = partial / "parts" / f"{quote(run.arm, safe='')}-{run.replication}"
-    with _explained(partial), _whole_folder(part, partial) as folder:
+    with explained(partial), _whole_folder(part, partial) as folder:
         tables = {
             name: conform(getattr(run, name), schema, run.arm, run.replication)
             for name, schema in TABLES.items()
@@ -326,7 +326,7 @@ def assemble(
         )
     parts = [found[run] for run in manifest.runs]
     place = _place(partial)
-    with _explained(partial):
+    with explained(partial):
         with _whole_folder(place, partial) as staging:
             joined = {name: name for name in _RECORDS}
             joined |= {"attempts": _KEPT_ATTEMPTS} if manifest.keep_attempts else {}
@@ -356,7 +356,7 @@ def begin_sweep(out: str | Path, name: str, sweep_id: str) -> Path:
     """
     partial = Path(out) / name / f"{sweep_id}.partial"
     _refuse_foreign(_place(partial))
-    with _explained(Path(out)):
+    with explained(Path(out)):
         (partial / POINTS).mkdir(parents=True, exist_ok=True)
     return partial
 
@@ -383,7 +383,7 @@ def assemble_sweep(
         When the files cannot be written; the studies stay.
     """
     place = _place(partial)
-    with _explained(partial):
+    with explained(partial):
         for folder in sorted({study.parent for study in studies}):
             for left in sorted(set(folder.iterdir()) - set(studies)):
                 shutil.rmtree(left)
@@ -405,7 +405,7 @@ def write_text(path: Path, text: str) -> None:
     if path.exists():
         raise ResultsError(f"{path} exists: it is not replaced. Move it away or name another file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with _explained(path):
+    with explained(path):
         temporary.write_text(text, "utf-8")
         temporary.replace(path)
 
@@ -427,7 +427,7 @@ def _place(partial: Path) -> Path:
 
 
 def _parts(partial: Path) -> list[tuple[Path, dict[str, Any]]]:
-    with _explained(partial, "read"):
+    with explained(partial, "read"):
         folders = sorted(path for path in (partial / "parts").iterdir() if not path.name.startswith("."))
         return [(folder, json.loads((folder / "summary.json").read_text("utf-8"))) for folder in folders]
 
@@ -608,7 +608,7 @@ _REASONS: Final = {
 
 
 @contextmanager
-def _explained(place: Path, verb: str = "write results to") -> Iterator[None]:
+def explained(place: Path, verb: str = "write results to") -> Iterator[None]:
     """Turn what the operating system says into words for the user."""
     try:
         yield

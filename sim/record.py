@@ -261,6 +261,11 @@ class Recorder:
         for intent in list(self._open.values()):
             self.end(intent, end_us, resolution)
 
+    @property
+    def open_intents(self) -> list[Intent]:
+        """The intents that have begun and not ended, in the order of their beginning."""
+        return list(self._open.values())
+
     def attempt(self, attempt: Attempt, outcome: Ok | Refused | Unknown) -> None:
         """Take down one attempt when its actor learns the outcome, and the contention if it was refused."""
         code = outcome.code

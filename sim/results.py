@@ -6,6 +6,7 @@ they are asked for. Needs no simulator: opening a study imports neither SimPy, S
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import math
@@ -85,6 +86,15 @@ class Study:
     def fingerprint(self) -> str:
         """SHA-256 over the records of all runs."""
         return str(self.document["fingerprint"])
+
+    @property
+    def statistics_fingerprint(self) -> str:
+        """SHA-256 over the small tables: with the same :attr:`fingerprint`, the statistics have changed."""
+        digest = hashlib.sha256()
+        with readable(self.directory):
+            for path in sorted(self.directory.glob("*.csv")):
+                digest.update(f"{path.name}\n".encode() + path.read_bytes())
+        return digest.hexdigest()
 
     @property
     def arms(self) -> list[str]:
@@ -313,6 +323,16 @@ class Study:
     def executions(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Give the executions, one row each."""
         return self._records("executions", columns)
+
+    def records_of(self, table: str, arm: str, replication: int) -> pd.DataFrame:
+        """Give the ``contentions``, ``intents`` or ``executions`` of one run, without those of the others."""
+        runs = [(run["arm"], run["replication"]) for run in self.document["runs"]]
+        before = self.document["runs"][: runs.index((arm, replication))]
+        first = sum(run["rows"][table] for run in before)
+        rows = self.document["runs"][len(before)]["rows"][table]
+        with readable(self.directory):
+            whole = pq.read_table(self.directory / f"{table}.parquet", memory_map=True)
+            return frame(whole.slice(first, rows))
 
     def series(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Give the levels over time, a row a bin (:mod:`sim.analysis.levels`)."""

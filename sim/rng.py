@@ -87,7 +87,7 @@ class Streams:
 
         Geometric by inversion, 1 + floor(ln(1 - u) / ln(1 - p)): one draw an event instead of one a trial.
         """
-        if probability == 0.0:
+        if probability < 1.0 / NEVER:
             return lambda: NEVER
         uniform = self.uniform(name)
         if probability == 1.0:

@@ -28,6 +28,7 @@ from sim.analysis.levels import (
     series_table,
 )
 from sim.analysis.sojourn import PARTS, executions_table, sojourns
+from sim.checks import CheckedKernel, Checks, most_in_an_instant
 from sim.faults import Faults, draw_windows
 from sim.kernel import Kernel
 from sim.ledger import ExecutionLedger
@@ -92,6 +93,7 @@ def run(
     *,
     keep_attempts: bool = False,
     observer: Observer | None = None,
+    check: bool = False,
 ) -> RunResult:
     """Simulate one replication.
 
@@ -109,18 +111,26 @@ def run(
         Give every attempt as a row besides.
     observer
         Sees every attempt at the store and at its caller; the records are the same.
+    check
+        Watch the invariants of :mod:`sim.checks` while it goes on, and look at its end; the records are
+        the same.
 
     Returns
     -------
     RunResult
         The records, each with its arm and replication.
+
+    Raises
+    ------
+    sim.checks.CheckFailed
+        With ``check``: when something happened that must not.
     """
     horizon = scenario.horizon
     end_of_arrivals_us = horizon.warmup + horizon.run
     end_us = end_of_arrivals_us + horizon.drain
     window_us = (horizon.warmup, end_of_arrivals_us)
 
-    kernel = Kernel()
+    kernel = CheckedKernel(most_in_an_instant(scenario)) if check else Kernel()
     streams = Streams(scenario.seed, replication)
     edges = grid(window_us, end_us)
     actions = [action.value for action in ACTIONS]
@@ -140,10 +150,13 @@ def run(
     for number, budget in enumerate(scenario.budgets.values()):
         store = servers[link.partition_of(number)].store
         store.create_budget(0, number, [(USAGE, budget.limit, 0)])
+    checks = Checks(scenario, kernel, servers, recorder, ledger) if check else None
     windows = draw_windows(scenario, streams, end_us)
     with _rare_collections():
         workers = _start_actors(world, ledger, servers, windows, end_of_arrivals_us)
         kernel.run_until(end_us)
+    if checks is not None:
+        checks.at_end()
     for worker in workers:
         worker.close()
     recorder.end_all(end_us, "open")

@@ -312,7 +312,7 @@ class OneOf:
             raise ValueError(f"{quoted(value)} is not a mapping with one key ({suggest(value, legal)})")
         for key in value:
             if key not in legal:
-                raise ValueError(f"there is no {self.what} {key!r} ({suggest(key, legal)})")
+                raise ValueError(f"there is no {self.what} {quoted(key)} ({suggest(key, legal)})")
         if len(value) != 1:
-            given = " and ".join(value) or "nothing"
+            given = " and ".join(str(key)[:60] for key in value) or "nothing"
             raise ValueError(f"a {self.what} has exactly one key, not {given}")

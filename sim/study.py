@@ -8,6 +8,7 @@ interrupted goes on from the parts that are there.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import joblib
 
 from sim import output, results
+from sim.checks import CheckFailed
 from sim.retry import PolicyError, parse_policy, policies
 from sim.run import run as run_replication
 
@@ -99,6 +101,7 @@ def run_study(
     out: str | Path = "results",
     jobs: int = 1,
     keep_attempts: bool = False,
+    check: bool = False,
     on_progress: Progress | None = None,
 ) -> Study:
     """Run every replication of every arm.
@@ -117,8 +120,11 @@ def run_study(
         How many processes at a time. The results do not depend on it.
     keep_attempts
         Keep every attempt as a row besides (``attempts.parquet``).
+    check
+        Watch the invariants of :mod:`sim.checks`, also of replications that an earlier call finished without.
     on_progress
         Called with (replications done, replications in all), also for those that an earlier call finished.
+        What it raises does not end the study.
 
     Returns
     -------
@@ -129,6 +135,8 @@ def run_study(
     ------
     sim.output.ResultsError
         When results cannot be written.
+    sim.checks.CheckFailed
+        With ``check``: when something happened that must not; what is finished is kept.
     KeyboardInterrupt
         When interrupted; finished replications are kept, and the same call goes on from there.
     """
@@ -137,12 +145,17 @@ def run_study(
     partial = output.begin(out, manifest)
     finished = output.finished_parts(partial, keep_attempts=keep_attempts)
     wanted = [(arm, number) for arm in arms for number in range(scenario.replications)]
-    missing = [(arm, number) for arm, number in wanted if (arm.name, number) not in finished]
+    missing = [
+        (arm, number)
+        for arm, number in wanted
+        if (arm.name, number) not in finished or (check and not finished[arm.name, number]["checked"])
+    ]
     done = len(wanted) - len(missing)
-    report = on_progress or _silent
+    report = _harmless(on_progress)
     report(done, len(wanted))
     tasks = (
-        joblib.delayed(_run_part)(scenario, arm, number, partial, keep_attempts) for arm, number in missing
+        joblib.delayed(_run_part)(scenario, arm, number, partial, keep_attempts, check)
+        for arm, number in missing
     )
     parallel = joblib.Parallel(n_jobs=max(1, min(jobs, len(missing))), return_as="generator_unordered")
     for _ in parallel(tasks):
@@ -179,10 +192,18 @@ def _manifest(scenario: Scenario, arms: Sequence[Arm], name: str, keep_attempts:
     )
 
 
-def _run_part(scenario: Scenario, arm: Arm, replication: int, partial: Path, keep_attempts: bool) -> None:
-    run = run_replication(scenario, arm.name, arm.policy, replication, keep_attempts=keep_attempts)
+def _run_part(
+    scenario: Scenario, arm: Arm, replication: int, partial: Path, keep_attempts: bool, check: bool
+) -> None:
+    try:
+        run = run_replication(
+            scenario, arm.name, arm.policy, replication, keep_attempts=keep_attempts, check=check
+        )
+    except CheckFailed as error:
+        raise error.of_run(arm.name, replication) from None
     by_kind = run.attempts.group_by("kind").aggregate([("total", "sum")]).to_pylist()
     notes = {
+        "checked": check,
         "faults": [window.as_dict() for window in run.faults],
         "kinds": {row["kind"]: row["total_sum"] for row in by_kind if row["kind"] is not None},
     }
@@ -206,5 +227,16 @@ def _expectations(scenario: Scenario, seen: Mapping[str, Mapping[str, int]]) -> 
     ]
 
 
-def _silent(_done: int, _total: int) -> None:
-    pass
+def _harmless(on_progress: Progress | None) -> Progress:
+    """Let nothing that an observer raises reach the study: once it has failed it is not asked again."""
+    observers = [] if on_progress is None else [on_progress]
+
+    def report(done: int, total: int) -> None:
+        try:
+            for observe in observers:
+                observe(done, total)
+        except Exception as error:  # whatever it is: the study does not depend on who watches it
+            observers.clear()
+            warnings.warn(f"progress is no longer reported: {error!r}", RuntimeWarning, stacklevel=2)
+
+    return report

@@ -162,6 +162,8 @@ class TransactionServer:
         Draws how long a statement takes (microseconds).
     outages : int
         Outage windows that go on; above 0 the link lets nothing begin.
+    operations : tuple of Callable
+        The store's, by the index of the operation.
     sessions : int
         How many there are.
     """
@@ -173,7 +175,7 @@ class TransactionServer:
         self.service = statement
         self.outages = 0
         self._reads_tables = store.rules.conflict_granularity == "partition"
-        self._operations = tuple(getattr(store, name) for name in OPERATIONS)
+        self.operations = tuple(getattr(store, name) for name in OPERATIONS)
         self._free = self.sessions = connections
         self._taken_us = array("q")
         self._freed_us = array("q")
@@ -273,7 +275,7 @@ class TransactionServer:
 
     def _apply(self, transaction: Transaction, now_ms: int) -> Outcome:
         attempt = transaction.attempt
-        operation: Callable[..., Outcome] = self._operations[attempt.op.index]
+        operation: Callable[..., Outcome] = self.operations[attempt.op.index]
         if attempt.op.name != _CLAIM_NEXT:
             return operation(now_ms, *attempt.arguments)
         outcome = operation(now_ms, *attempt.arguments, skip=_Locked(self._holders))

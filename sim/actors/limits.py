@@ -60,9 +60,10 @@ def admission(number: int, quota: Quota, execution: int) -> tuple[Any, ...]:
     return (number, execution, *quota_limits(quota))
 
 
-def quota_limits(quota: Quota) -> tuple[int, int, int]:
-    """Give window (whole seconds), rate and concurrency cap as the store takes them, where 0 is no limit."""
-    return quota.window // US_PER_S, quota.rate or 0, quota.concurrency or 0
+def quota_limits(quota: Quota) -> tuple[float, int, int]:
+    """Give window (seconds), rate and concurrency cap as the store takes them, where 0 is no limit."""
+    whole, rest = divmod(quota.window, US_PER_S)
+    return quota.window / US_PER_S if rest else whole, quota.rate or 0, quota.concurrency or 0
 
 
 def admit_at_submission(

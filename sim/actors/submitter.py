@@ -1,8 +1,9 @@
 """The submitter: creates an execution at each arrival, and keeps at it until the store has it.
 
 Open arrivals (poisson, deterministic, burst) come whatever becomes of earlier ones. Closed arrivals are
-clients that submit, wait for the end of what they submitted, think, and submit again; they learn of the
-end by a message, a reply delay after it took effect. The k-th execution of client c of N has index c + kN.
+clients that submit, wait for the end of what they submitted, think (a millisecond at least after a submission
+that was given up), and submit again; they learn of the end by a message, a reply delay after it took effect.
+The k-th execution of client c of N has index c + kN.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sim.actors.base import Actor
 from sim.actors.limits import admit_at_submission
 from sim.link import OP
 from sim.scenario.workload import Closed
+from sim.units import US_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from sim.ledger import ExecutionLedger
 
 _CREATE: Final = OP["create_execution"]
+
+# A client that never thinks, and whose policy lets nothing be sent, would submit for ever in one instant.
+_GIVEN_UP_US: Final = US_PER_MS
 
 
 class Submitter(Actor):
@@ -73,7 +78,8 @@ class Submitter(Actor):
             if created and not end.known:
                 end.awaited = True
                 yield
-            process.sleep(think())
+            pause_us = think()
+            process.sleep(pause_us if created else max(pause_us, _GIVEN_UP_US))
             yield
             number += arrivals.clients
 

@@ -18,7 +18,7 @@ from sim.actors.lease import Lease, LeaseHolder
 from sim.actors.scheduler import NOTHING_ELIGIBLE, Reply, Request
 from sim.kernel import Process
 from sim.link import OP
-from sim.record import UNKNOWN
+from sim.record import REJECTED, UNKNOWN
 from sim.retry import Action
 from sim.units import US_PER_MS
 
@@ -215,6 +215,9 @@ class Worker(LeaseHolder):
                 outcome = yield
                 if outcome.kind is not None:
                     claimed = yield from self._wait_for_work(slot, outcome, intent, process)
+                    break
+                if outcome is REJECTED:
+                    claimed = None  # The policy lets nothing be sent: no scan, in no time at all.
                     break
                 if not outcome.ok or not outcome.values["candidates"]:
                     continue

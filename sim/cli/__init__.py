@@ -1,7 +1,7 @@
 """The command ``contention-sim``: arguments in, tables out; what it does lies elsewhere.
 
 Exit codes: 0 done; 2 a mistake of the user's (one message, no traceback); 3 a check or a conformance
-failed; 130 interrupted, what is finished is kept.
+failed, or two results differ; 4 not deterministic; 130 interrupted, what is finished is kept.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ app.command()(fitting.fit)
 app.command()(stories.report)
 app.command()(stories.explain)
 app.command()(trust.conform)
+app.command()(trust.diff)
+app.command()(trust.fuzz)
 app.command()(scenarios.init)
 app.command()(scenarios.validate)
 app.command("list")(scenarios.list_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-EXIT_MISTAKE, EXIT_CHECK_FAILED, EXIT_INTERRUPTED = 2, 3, 130
+EXIT_MISTAKE, EXIT_CHECK_FAILED, EXIT_NOT_DETERMINISTIC, EXIT_INTERRUPTED = 2, 3, 4, 130
 
 ScenarioArgument = Annotated[
     str,
@@ -29,7 +30,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+def progress(*, quiet: bool, what: str = "replications") -> Iterator[Callable[[int, int], None] | None]:
     """Show a bar on a terminal, on standard error; nothing in a pipe."""
     if quiet or not sys.stderr.isatty():
         yield None
@@ -37,9 +38,9 @@ def progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("replications"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("replications", total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
@@ -60,3 +61,18 @@ def user_mistakes() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+@contextmanager
+def failed_checks(again: Sequence[str]) -> Iterator[None]:
+    """Turn a check that failed into its message, the command that replays it, and exit code 3."""
+    from sim.checks import CheckFailed
+
+    try:
+        yield
+    except CheckFailed as error:
+        headline, *records = str(error).splitlines()
+        print(
+            f"CheckFailed: {headline}", f"    again: {shlex.join(again)}", *records, sep="\n", file=sys.stderr
+        )
+        raise typer.Exit(EXIT_CHECK_FAILED) from None

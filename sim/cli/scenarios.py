@@ -59,10 +59,11 @@ def init(
 
 def list_(
     what: Annotated[
-        str, typer.Argument(metavar="WHAT", help="kinds, policies, scenarios, distributions or rules.")
+        str,
+        typer.Argument(metavar="WHAT", help="kinds, policies, scenarios, distributions, rules, checks."),
     ],
 ) -> None:
-    """List what there is: kinds, policies, scenarios, distributions, rules."""
+    """List what there is: kinds, policies, scenarios, distributions, rules, checks."""
     with user_mistakes():
         from sim import listing
 

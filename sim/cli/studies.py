@@ -12,6 +12,7 @@ from sim.cli.options import (
     JsonOption,
     ScenarioArgument,
     SetOption,
+    failed_checks,
     progress,
     user_mistakes,
 )
@@ -31,7 +32,10 @@ def run(
     set_: SetOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
     check: Annotated[
-        bool, typer.Option("--check", help="Exit with 3 when an expectation of the scenario fails.")
+        bool,
+        typer.Option(
+            "--check", help="Watch all invariants; exit with 3 when one, or what the scenario expects, fails."
+        ),
     ] = False,
     keep_attempts: Annotated[
         bool, typer.Option("--keep-attempts", help="Write every attempt as a row, to attempts.parquet.")
@@ -53,7 +57,12 @@ def run(
     Leaves tables (CSV), records (Parquet) and plots (PNG) under results/SCENARIO/STUDY-ID/, and prints a
     table. The same inputs write the same bytes to the same place.
     """
-    with user_mistakes():
+    again = ["contention-sim", "run", scenario, "--check"]
+    for option, value in (("--policy", policy), ("--seed", seed), ("--replications", replications)):
+        again += [] if value is None else [option, str(value)]
+    for change in set_ or ():
+        again += ["--set", change]
+    with user_mistakes(), failed_checks(again):
         from sim import api
 
         if trace or trace_window is not None:
@@ -70,6 +79,7 @@ def run(
                 jobs=jobs,
                 out=out,
                 keep_attempts=keep_attempts,
+                check=check,
                 on_progress=on_progress,
             )
         if trace or trace_window is not None:

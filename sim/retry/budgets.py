@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sim.retry.policy import Observed, Refusal, Uniform
 
 _MILLI: Final = 1000
+_NEVER: Final = 1 << 62
 
 Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 Cost = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -231,7 +232,8 @@ class _FinagleBucket(Guard):
 
     def __init__(self, spec: FinagleBudget) -> None:
         self._deposit = _MILLI if spec.percent_can_retry else 0
-        self._withdrawal = int(_MILLI / spec.percent_can_retry) if spec.percent_can_retry else 1
+        share = spec.percent_can_retry
+        self._withdrawal = int(min(_MILLI / share, _NEVER)) if share else 1
         self._reserve = int(spec.min_retries_per_s * spec.ttl / US_PER_S) * self._withdrawal
         self._sum = SlidingSum(spec.ttl, self._SLICES)
 

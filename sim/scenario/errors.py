@@ -44,17 +44,22 @@ def dotted(path: Path) -> str:
     return ".".join(str(step)[:64] for step in path)
 
 
+MOST_SUGGESTIONS: Final = 1000
+"""Who makes more mistakes than this wants no help: looking for what was meant takes time."""
+
 _NOT_WRITTEN: Final = (SHORTHAND, "[key]")
 """Steps of pydantic's paths that stand for no key of the document."""
 
 
 def mistakes(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
     """Say in plain words what pydantic found wrong with the data of a model."""
-    found = []
+    found: list[Mistake] = []
     for each in error.errors(include_url=False):
         path = tuple(step for step in each["loc"] if step not in _NOT_WRITTEN)
         if each["type"] == "extra_forbidden":
-            message = f"unknown key ({suggest(path[-1], legal_keys(model, path[:-1]))})"
+            message = "unknown key"
+            if len(found) < MOST_SUGGESTIONS:
+                message += f" ({suggest(path[-1], legal_keys(model, path[:-1]))})"
         else:
             message = plain_message(each)
         found.append(Mistake(path, message))

@@ -23,6 +23,7 @@ from sim.distributions import Distribution
 from sim.scenario.faults import Fault, StoreOutage
 from sim.scenario.fleet import Budget, Limit, Operators, Quota, Reconcilers, Schedulers, Workers
 from sim.scenario.policies import Arms, PolicyChoice
+from sim.scenario.promises import ALWAYS, EVENTUALLY, Promise
 from sim.scenario.workload import Workload, unknown_class
 from sim.schema import Duration, Interval, Name, Part, Positive, Problem, Share, field, refusal, suggest
 from sim.store.rules import RULES, StoreRules, preset
@@ -140,11 +141,32 @@ Kind = Annotated[
 ]
 
 
+def _promise(promises: Mapping[str, Promise]) -> tuple[BeforeValidator, WithJsonSchema]:
+    """Annotate the name of one of these promises."""
+
+    def check(value: object) -> object:
+        if value not in list(promises):  # a list: what is written here may not be hashable
+            raise ValueError(f"there is no check {quoted(value)} here ({suggest(value, promises)})")
+        return value
+
+    return BeforeValidator(check), WithJsonSchema({"enum": list(promises)})
+
+
+Always = Annotated[str, *_promise(ALWAYS)]
+Eventually = Annotated[str, *_promise(EVENTUALLY)]
+
+
 class Expect(Part):
     """What must and must not occur in a run, checked on request."""
 
     sometimes: Annotated[tuple[Kind, ...], Strict(False)] = field([], "Kinds of contention that must occur.")
     never: Annotated[tuple[Kind, ...], Strict(False)] = field([], "Kinds of contention that must not occur.")
+    always: Annotated[tuple[Always, ...], Strict(False)] = field(
+        [], "Invariants that this scenario is there to show; a run with checks watches all of them."
+    )
+    eventually: Annotated[tuple[Eventually, ...], Strict(False)] = field(
+        [], "What must hold after the drain, where the rules promise it; a run with checks looks."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -9,6 +9,8 @@ from sim.store.records import Execution
 from sim.store.state import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sim.store.records import Id
 
 _NO_ATTEMPT: Final = -1
@@ -31,6 +33,9 @@ class FinishedExecutions:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __iter__(self) -> Iterator[Id]:
+        return iter(self._rows)
 
     def accepts(self, ex: Execution) -> bool:
         """Whether the columns can hold all that is known of it: terminal, and nothing left over."""

@@ -30,7 +30,10 @@ def split(changes, work=(), end_us=1000, execution=1):
     """Give the parts of one execution that are not 0, and all else that is known of it."""
     ledger = ExecutionLedger()
     for at_us, stage, op, *attempt in changes:
-        ledger.changed(execution, at_us, stage, op, *attempt)
+        if op == CREATE:
+            ledger.created(execution, at_us, stage, op)
+        else:
+            ledger.changed(execution, at_us, stage, op, *attempt)
     for stretch in work:
         ledger.worked(execution, *stretch)
     found = sojourns(ledger.changes(end_us), ledger.stretches(), OPERATIONS, end_us)
@@ -184,7 +187,7 @@ def test_executions_are_independent_of_one_another_and_of_the_chunks(monkeypatch
     """The rows of many executions, interleaved, in chunks of a few rows: as each by itself."""
     ledger = ExecutionLedger()
     for number in range(20):
-        ledger.changed(number, number, WAITING, CREATE)
+        ledger.created(number, number, WAITING, CREATE)
     for number in range(20):
         ledger.changed(number, 20 + number, LEASED, CLAIM, 0)
     for number in range(20):
@@ -203,7 +206,7 @@ def test_the_parts_of_every_execution_sum_to_its_sojourn(name):
     rows, series = run.executions.to_pandas(), run.series.to_pandas()
     end_us = int(series["to_us"].max())
     parts = rows[[f"{part}_us" for part in PARTS]]
-    until_us = np.where(rows["finished_us"].isna(), end_us, rows["finished_us"].fillna(0)).astype(np.int64)
+    until_us = rows["finished_us"].fillna(end_us).astype("int64")
     assert (parts >= 0).all(axis=None)
     assert (parts.sum(axis=1) == until_us - rows["created_us"]).all()
     assert (rows["wasted_us"] <= rows["worked_us"]).all()

@@ -4,7 +4,7 @@ import pytest
 
 from sim.run import run
 from sim.scenario import load, shipped
-from tests.scenarios.record import COMMAND, OVERRIDES, recorded, short_run
+from tests.scenarios.record import COMMAND, OVERRIDES, STATISTICS, UNDER_WAY, recorded, short_run, statistics
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -19,6 +19,19 @@ def test_a_scenario_does_what_it_did(name):
 
 
 @pytest.mark.parametrize("name", shipped())
+def test_what_is_computed_of_a_scenario_is_what_it_was(name):
+    """The same tables from the same records, to the last byte."""
+    known = recorded(STATISTICS)
+    assert name in known, f"{name} has no recorded statistics; record them: {COMMAND}"
+    if short_run(name).fingerprint != recorded().get(name):
+        pytest.skip("its records have changed, so its statistics have to")
+    assert statistics(name) == known[name], (
+        f"the records of {name} are as recorded, and what is computed from them is not. If a statistic is "
+        f"meant to have changed, or after new versions in requirements.lock: {COMMAND}"
+    )
+
+
+@pytest.mark.parametrize("name", shipped())
 def test_a_scenario_keeps_its_promise(name):
     """It says what it is about and what to expect, and what must never occur does not."""
     scenario = load(name)
@@ -29,8 +42,27 @@ def test_a_scenario_keeps_its_promise(name):
     assert broken == [], f"{name} says that these never occur"
 
 
+@pytest.mark.parametrize("name", shipped())
+def test_a_scenario_says_what_always_and_eventually_holds(name):
+    """Short runs are checked: they would end with the first invariant that is broken."""
+    expect = load(name).expect
+    assert {"one_live_lease", "fences_hold", "accounted_for"} <= set(expect.always)
+    assert "intents_settled" in expect.eventually
+    assert UNDER_WAY.get(name, set()) <= set(expect.eventually)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped())
+def test_a_scenario_keeps_all_its_promises_at_full_length(name):
+    scenario = load(name)
+    run(scenario, "own", scenario.retry, check=True)
+
+
 def test_nothing_is_kept_of_scenarios_that_are_gone():
-    gone = sorted((recorded().keys() | OVERRIDES.keys()) - shipped().keys())
+    gone = sorted(
+        (recorded().keys() | recorded(STATISTICS).keys() | OVERRIDES.keys() | UNDER_WAY.keys())
+        - shipped().keys()
+    )
     assert gone == [], f"neither shipped nor to be recorded any more; after mending OVERRIDES: {COMMAND}"
 
 

@@ -7,7 +7,7 @@ answer is dated by its commit or rollback.
 from itertools import repeat
 
 from sim.kernel import Kernel, Process
-from sim.ledger import ExecutionLedger
+from sim.ledger import WAITING, ExecutionLedger
 from sim.link import OP, OPS, Client, Link
 from sim.record import NONE, Recorder
 from sim.rng import Streams
@@ -91,6 +91,7 @@ class Bench:
     def create(self, *executions):
         for execution in executions:
             self.store.create_execution(0, execution, "main")
+            self.ledger.created(execution, 0, WAITING, 0)
 
     def lease(self, *executions, ttl_ms=30_000):
         """Lease executions to worker 7 under lease 100 + e, attempt 200 + e, epoch 1."""
