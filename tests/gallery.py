@@ -29,6 +29,8 @@ COMPARED = (
     "sojourn",
 )
 """What also says something of several arms."""
+OF_ARMS = ("effects", "pareto")
+"""What says something of several arms alone."""
 STORM_KIND = "claim_grant_expired"
 
 
@@ -72,7 +74,9 @@ def main(folder=GALLERY):
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as out:
         one, several, swept = studies(out)
-        pictures = {f"{n}.png": (n, swept if is_of_a_sweep(n) else one, KIND) for n in plot.__all__}
+        pictures = {f"{n}.png": (n, one, KIND) for n in plot.__all__}
+        pictures |= {f"{n}.png": (n, swept, KIND) for n in plot.__all__ if is_of_a_sweep(n)}
+        pictures |= {f"{n}.png": (n, several, STORM_KIND) for n in OF_ARMS}
         pictures |= {f"compared-{name}.png": (name, several, STORM_KIND) for name in COMPARED}
         for file, picture in pictures.items():
             draw(*picture).savefig(folder / file, metadata={"Software": None})

@@ -4,14 +4,18 @@ A notebook runs in its own folder, as it does in Jupyter, and writes below ``../
 back holds no time of day and no version: the same code gives the same file.
 """
 
+import base64
+import io
 import sys
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from PIL import Image
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 SECONDS_AT_MOST = 600
+COLOURS_AT_MOST = 128
 _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -36,6 +40,7 @@ def execute(notebook, folder):
         kernel_name="python3",
         record_timing=False,
         shutdown_kernel="immediate",
+        extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute()
@@ -43,11 +48,23 @@ def execute(notebook, folder):
     return notebook
 
 
+def shrink_pictures(notebook):
+    """Give the pictures a palette, which takes a third of the room and cannot be seen."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                picture = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))).convert("RGB")
+                small = io.BytesIO()
+                picture.quantize(COLOURS_AT_MOST).save(small, "PNG", optimize=True)
+                output.data["image/png"] = base64.b64encode(small.getvalue()).decode("ascii")
+    return notebook
+
+
 def main(names=()):
     """Execute the named notebooks, or all, in place."""
     for path in paths():
         if not names or path.stem in names:
-            nbformat.write(execute(read(path), path.parent), path)
+            nbformat.write(shrink_pictures(execute(read(path), path.parent)), path)
             print(path)
 
 
