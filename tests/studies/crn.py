@@ -36,8 +36,8 @@ from sim.analysis.frequency import KIND_NAMES, count_contentions
 from sim.analysis.outcomes import UNITS, outcomes
 from sim.analysis.records import frame
 from sim.analysis.recovery import OK, episodes, quantile, recovery_curve
+from sim.replication import run
 from sim.rng import Streams
-from sim.run import run
 from sim.scenario import load
 from sim.study import arm_of
 
@@ -59,7 +59,8 @@ def measured(arm: str, replication: int, overrides: tuple[str, ...] = ()) -> dic
     result = run(scenario, arm, arm_of(scenario, arm).policy, replication)
     contentions, intents = frame(result.contentions), frame(result.intents)
     values: dict[tuple[str, str], float] = {}
-    achieved = outcomes(intents, frame(result.executions), frame(result.attempts), result.window_us)
+    rest = (frame(table) for table in (result.executions, result.attempts, result.series))
+    achieved = outcomes(intents, *rest, result.window_us)
     for name, value in achieved.items():
         values[name, UNITS[name]] = value
     counts = count_contentions(contentions).set_index("kind")["count"]

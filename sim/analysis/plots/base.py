@@ -85,18 +85,14 @@ class Drawable(Protocol):
     def race_histogram(self) -> pd.DataFrame:
         """Give the distribution of race windows (:func:`sim.analysis.rivals.race_histogram`)."""
 
-    def summary(self) -> pd.DataFrame:
-        """Give the measures of a run over replications (:func:`sim.analysis.outcomes.summarise`)."""
-
-    @property
-    def baseline(self) -> str | None:
-        """The arm that the others are compared with, None where it is the only one."""
-
     def paired(self) -> pd.DataFrame:
-        """Compare the arms with the first one (:func:`sim.analysis.comparison.compare_arms`)."""
+        """Give the arms compared with the first one (:func:`sim.analysis.comparison.compare_arms`)."""
 
     def pareto(self) -> pd.DataFrame:
         """Give work beside time for each arm (:func:`sim.analysis.comparison.pareto`)."""
+
+    def summary(self) -> pd.DataFrame:
+        """Give the measures of a run over replications (:func:`sim.analysis.outcomes.summarise`)."""
 
     def contentions(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Give the refused attempts, one row each."""
@@ -121,9 +117,6 @@ SMALL: Final = 7.5
 DASHES: Final[tuple[Any, ...]] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
 HATCHES: Final = ("", "////", "....", "xxxx", "----")
 COLUMNS: Final = 3
-ARM_COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#e69f00")
-"""Okabe and Ito's palette: what arms are told by where no kind is drawn; each has a mark besides."""
-ARM_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def make_figure(study: Drawable, subject: str, height_in: float) -> Figure:

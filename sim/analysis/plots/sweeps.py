@@ -16,18 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from sim.analysis.plots.base import (
-    ARM_COLOURS,
-    ARM_MARKERS,
-    DPI,
-    FAINT,
-    GRID,
-    INK,
-    SMALL,
-    STYLE,
-    WIDTH_IN,
-    plain_frame,
-)
+from sim.analysis.plots.base import DPI, FAINT, GRID, INK, SMALL, STYLE, WIDTH_IN, plain_frame
 from sim.analysis.plots.files import write_png
 from sim.analysis.sweeps import RUN_MEASURES, ordered, scale_of, written
 from sim.analysis.text import amount, number
@@ -69,6 +58,8 @@ MOST_PANELS: Final = 6
 """More combinations of other parameters and arms than this are left to the table."""
 
 _LOG_FROM_RATIO: Final = 8.0
+_COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#e69f00")
+_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: Final = ("-", "--", "-.", ":")
 
 
@@ -263,7 +254,7 @@ def _draw_curves(ax: Axes, curve: pd.DataFrame, path: str, sweep: Sweepable) -> 
     place = dict(zip(values, scale.at if scale else range(len(values)), strict=True))
     for nth, arm in enumerate(sweep.arms):
         mine = curve.loc[curve["arm"] == arm].assign(x=lambda table: table[path].map(place)).sort_values("x")
-        colour, marker = ARM_COLOURS[nth % len(ARM_COLOURS)], ARM_MARKERS[nth % len(ARM_MARKERS)]
+        colour, marker = _COLOURS[nth % len(_COLOURS)], _MARKERS[nth % len(_MARKERS)]
         shift = 0.0 if scale else (nth - (len(sweep.arms) - 1) / 2) * 0.12
         x, mean = mine["x"].to_numpy(dtype=float) + shift, mine["mean"].to_numpy(dtype=float)
         low, high = mine["ci_low"].to_numpy(dtype=float), mine["ci_high"].to_numpy(dtype=float)
@@ -341,7 +332,7 @@ def _draw_heat(
 def _draw_influence(ax: Axes, table: pd.DataFrame) -> None:
     rows = table.to_dict("records")
     shares = [100 * row["share"] for row in rows]
-    ax.barh(range(len(rows)), shares, height=0.6, color=ARM_COLOURS[0], edgecolor=INK, linewidth=0.6)
+    ax.barh(range(len(rows)), shares, height=0.6, color=_COLOURS[0], edgecolor=INK, linewidth=0.6)
     for place, (row, share) in enumerate(zip(rows, shares, strict=True)):
         unit = row["unit"]
         ends = f"{amount(row['ci_low'], unit)} to {amount(row['ci_high'], unit)}"
