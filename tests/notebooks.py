@@ -1,19 +1,22 @@
 """Executes the notebooks and writes them back with their outputs: ``python -m tests.notebooks [NAME ...]``.
 
-A notebook runs in its own folder, as it does in Jupyter, and writes below ``../results``. What is written
-back holds no time of day and no version: the same code gives the same file.
+A notebook runs in a folder beside which lie a fresh ``results`` and all else that it reads, so that results
+of earlier versions are not taken for today's. What is written back holds no time of day and no version: the
+same code gives the same file.
 """
 
 import base64
 import io
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = ROOT / "notebooks"
 SECONDS_AT_MOST = 600
 COLOURS_AT_MOST = 128
 _METADATA = {
@@ -30,6 +33,16 @@ def paths():
 def read(path):
     """Read a notebook."""
     return nbformat.read(path, as_version=4)
+
+
+def make_place(folder):
+    """Make a folder for a notebook to run in, beside what it reads; give it."""
+    place = folder / "notebooks"
+    place.mkdir()
+    (folder / "results").mkdir()
+    (folder / "results" / "reference").symlink_to(ROOT / "results" / "reference")
+    (folder / "tests").symlink_to(ROOT / "tests")
+    return place
 
 
 def execute(notebook, folder):
@@ -64,7 +77,9 @@ def main(names=()):
     """Execute the named notebooks, or all, in place."""
     for path in paths():
         if not names or path.stem in names:
-            nbformat.write(shrink_pictures(execute(read(path), path.parent)), path)
+            with tempfile.TemporaryDirectory() as folder:
+                executed = execute(read(path), make_place(Path(folder)))
+            nbformat.write(shrink_pictures(executed), path)
             print(path)
 
 

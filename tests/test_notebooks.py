@@ -8,7 +8,6 @@ import pytest
 
 from tests import notebooks
 
-ROOT = notebooks.NOTEBOOKS.parent
 MOST_CELLS = 24
 MOST_BYTES = 1_000_000
 IMPORTS = {"matplotlib", "pandas", "pathlib", "sim"}
@@ -47,16 +46,11 @@ def imports(source):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder beside which a notebook finds what it reads; what it and its kernel write goes there too."""
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "reference").symlink_to(ROOT / "results" / "reference")
-    (tmp_path / "tests").symlink_to(ROOT / "tests")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    """Where a notebook finds what it reads, and writes; what its kernel writes goes there too."""
+    monkeypatch.setenv("PYTHONPATH", str(notebooks.ROOT))
     for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(variable, str(tmp_path / variable))
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    return folder
+    return notebooks.make_place(tmp_path)
 
 
 @each
