@@ -61,6 +61,26 @@ def rules() -> Listing:
     return "rules of the store", ["rule", "meaning", "values", *values], rows
 
 
+def measures() -> Listing:
+    """List what a run is measured by: what arms are compared by and sweeps ask for."""
+    from sim.analysis.columns import MEASURE_MEANINGS
+    from sim.analysis.outcomes import UNITS
+    from sim.analysis.recovery import QUANTILES
+
+    rows = [[name, unit or "count", MEASURE_MEANINGS[name]] for name, unit in UNITS.items()]
+    rows.append(["rate of KIND", "1/s", "Contentions of a kind per simulated second of the window."])
+    rows += [
+        [
+            f"recovery_{name} of KIND",
+            "ms",
+            f"Time from an intent's first refusal of a kind to its success: quantile {q:g} of the "
+            "Kaplan-Meier curve of all replications; needs 5 / (1 - quantile) observations.",
+        ]
+        for name, q in QUANTILES.items()
+    ]
+    return "measures of a run (sweep --measure, --target)", ["measure", "unit", "meaning"], rows
+
+
 def checks() -> Listing:
     """List what a run can be held to: always, and after the drain."""
     from sim.scenario.promises import ALWAYS, EVENTUALLY
@@ -94,6 +114,7 @@ def print_listing(title: str, columns: list[str], rows: list[list[str]]) -> None
 LISTS: Final[dict[str, Callable[[], Listing]]] = {
     "kinds": kinds,
     "policies": policies,
+    "measures": measures,
     "scenarios": scenarios,
     "distributions": distributions,
     "rules": rules,
