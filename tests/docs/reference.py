@@ -34,7 +34,8 @@ Written by `make docs` from the code; a test holds it to the code. The program s
 `contention-sim COMMAND --help`, and `contention-sim schema` for editors.
 
 Durations are written with a unit (`60us`, `250ms`, `1.5s`, `5min`, `1h`), rates as `50/s` or `10/min`; a
-bare `0` needs no unit. Where a key takes a distribution, a duration alone is a constant. NAME stands for a name of your own.
+bare `0` needs no unit. Where a key takes a distribution, a duration alone is a constant. NAME stands for a
+name of your own.
 """
 
 CONTENTS = (
