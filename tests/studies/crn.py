@@ -59,7 +59,8 @@ def measured(arm: str, replication: int, overrides: tuple[str, ...] = ()) -> dic
     result = run(scenario, arm, arm_of(scenario, arm).policy, replication)
     contentions, intents = frame(result.contentions), frame(result.intents)
     values: dict[tuple[str, str], float] = {}
-    achieved = outcomes(intents, frame(result.executions), frame(result.attempts), result.window_us)
+    rest = (frame(table) for table in (result.executions, result.attempts, result.series))
+    achieved = outcomes(intents, *rest, result.window_us)
     for name, value in achieved.items():
         values[name, UNITS[name]] = value
     counts = count_contentions(contentions).set_index("kind")["count"]
