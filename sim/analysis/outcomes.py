@@ -28,12 +28,8 @@ UNITS = {
     **{f"sojourn_{part}": "ms" for part in PARTS},
     "worked_s": "s", "wasted_s": "s", "wasted_share": "share of worked_s", "duplicates": "",
     "attempts_in_flight": "", "workers_at_work": "", "store_utilisation": "share",
-<<<<<<< HEAD
-    "busiest_partition": "share", "drain_s": "s",
-=======
     "busiest_partition": "share",
     "drain_s": "s",
->>>>>>> main
 }  # fmt: skip
 """The measures of a run and their units; those without are counts or, of levels, mean counts."""
 
@@ -73,19 +69,11 @@ def outcomes(
         ``amplification``: attempts of the intents begun in the window per one of them that recovered.
         ``fairness``: Jain's index of the completions of each worker. ``sojourn_*``: from creation to end,
         of executions that were created in the window and ended; the means of the parts sum to
-<<<<<<< HEAD
-        ``sojourn_mean``. ``worked_s``: what workers spent on the executions created in the window, then or
-        later; ``wasted_s`` of it under leases that do not count; ``duplicates``, how many of them two workers
-        were at work on at once. Means over the window: ``attempts_in_flight``, ``workers_at_work`` (slots),
-        ``store_utilisation`` (busy sessions over all) and that of the ``busiest_partition``. ``drain_s``: see
-        :func:`drain_s`. NaN where there
-=======
         ``sojourn_mean``. ``drain_s``: :func:`drain_s`. ``worked_s``: what workers spent on the executions
         created in the window, then or later; ``wasted_s`` of it under leases that do not count;
         ``duplicates``, how many of them two workers were at work on at once. Means over the window:
         ``attempts_in_flight``, ``workers_at_work`` (slots), ``store_utilisation`` (busy sessions over all)
         and that of the ``busiest_partition``. NaN where there
->>>>>>> main
         is nothing to measure.
     """
     begun = intents.loc[intents["in_window"]]
