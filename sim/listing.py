@@ -26,8 +26,8 @@ def policies() -> Listing:
     rows = [[", ".join([p.name, *p.aliases]), p.formula, p.defaults, p.scope, p.source] for p in registered()]
     # What the formulas take for granted stands once, above them.
     title = (
-        "retry policies; n is the number of the retry, from 1; U(a, b) is drawn evenly; attempts count the "
-        "first; a class of one's own is given as module:Class"
+        "retry policies, by name and aliases; n is the number of the retry, from 1; U(a, b) is drawn evenly "
+        "between a and b; attempts count the first; a class of your own is given as module:Class"
     )
     return title, ["name (aliases)", "formula", "defaults", "state", "source"], rows
 
@@ -37,14 +37,18 @@ def scenarios() -> Listing:
     from sim.scenario import load, shipped
 
     rows = [[name, " ".join(load(name).about.split())] for name in sorted(shipped())]
-    return "shipped scenarios", ["name", "what it shows"], rows
+    return "shipped scenarios, to be run by name: contention-sim run NAME", ["name", "what it shows"], rows
 
 
 def distributions() -> Listing:
     """List the distributions of durations."""
     from sim.distributions import catalogue
 
-    return "distributions of durations", ["name", "example", "formula"], [list(row) for row in catalogue()]
+    return (
+        "distributions of durations; Q(u) is what a share u of all durations stays below",
+        ["name", "example", "formula"],
+        [list(row) for row in catalogue()],
+    )
 
 
 def rules() -> Listing:
@@ -58,7 +62,11 @@ def rules() -> Listing:
         [name, rule.meaning, ", ".join(rule.values), *(values[preset][name] for preset in values)]
         for name, rule in RULES.items()
     ]
-    return "rules of the store", ["rule", "meaning", "values", *values], rows
+    return (
+        "rules of the store, for store.rules; contract, valkey and postgres are the dialects",
+        ["rule", "meaning", "values", *values],
+        rows,
+    )
 
 
 def measures() -> Listing:
@@ -90,7 +98,7 @@ def checks() -> Listing:
         for word, promises in (("always", ALWAYS), ("eventually", EVENTUALLY))
         for name, promise in promises.items()
     ]
-    return "checks of a run", ["check", "expect", "claim", "holds where"], rows
+    return "checks of a run (run --check)", ["check", "expect", "claim", "holds where"], rows
 
 
 def print_listing(title: str, columns: list[str], rows: list[list[str]]) -> None:
@@ -102,7 +110,7 @@ def print_listing(title: str, columns: list[str], rows: list[list[str]]) -> None
     from sim.console import make_console
 
     console = make_console()
-    console.print(Text(f"{title} ({columns[0]})"), highlight=False)
+    console.print(Text(title), highlight=False)
     for name, *facts in rows:
         console.print(Text(f"\n{name}", style="bold"), highlight=False)
         grid = Table.grid(padding=(0, 2))

@@ -89,7 +89,7 @@ def distributions(keys: Keys) -> list[str]:
     return [
         "## Distributions",
         "",
-        "The formula is the quantile function: what stands at the share p (from 0 to 1) of all durations.",
+        "Q(u) is the quantile function: what a share u of all durations, from 0 to 1, stays below.",
         *listed("distributions"),
         "Their parameters:",
         *table(["key", "type", "default", "meaning"], keys.of_distributions()),
