@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from sim.analysis.precision import Precision
+from sim.limits import Limits, OptionError, parse_bytes, parse_share
 from sim.scenario import find, load
 from sim.scenario.grid import load_points, make_axis, parse_axis
 from sim.study import arm_of, arms_of, run_study
 from sim.sweeps import run_sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
     from typing import Any
 
+    from sim.estimate import Estimate
     from sim.results import Study
     from sim.study import Progress
     from sim.sweep_results import Sweep
+
+DEFAULT: Final = Precision(share=0.05)
 
 
 def run(
@@ -27,8 +32,16 @@ def run(
     replications: int | None = None,
     seed: int | None = None,
     overrides: Iterable[str] = (),
+    replication: int | None = None,
+    precision: str | float | None = None,
+    measure: str = DEFAULT.measure,
+    max_replications: int = DEFAULT.max_replications,
+    max_attempts: int | None = None,
+    max_memory: str | int | None = None,
     jobs: int = 1,
+    executor: str = "joblib",
     out: str | Path = "results",
+    on_estimate: Callable[[Estimate], None] | None = None,
     keep_attempts: bool = False,
     check: bool = False,
     on_progress: Progress | None = None,
@@ -45,10 +58,24 @@ def run(
         Instead of the scenario's.
     overrides
         ``PATH=VALUE`` each, as ``--set`` takes them: ``["workers.count=128"]``.
+    replication
+        Run this one alone, from 0, as it is in the whole study.
+    precision, measure, max_replications
+        Instead of a number of replications, how well a measure is to be known: replications are added until
+        the half-width of its 95 % interval is within ``precision`` of its mean ("5%" or 0.05), at most so
+        many (:mod:`sim.analysis.precision`). The measure is one of :data:`sim.analysis.outcomes.UNITS` or a
+        kind of contention, whose rate counts.
+    max_attempts, max_memory
+        What each run may use, such as 10_000_000 and "2GB"; one that needs more ends early and the study
+        says so.
     jobs
         Processes at a time; results do not depend on it.
+    executor
+        ``joblib`` (this machine), ``dask`` or ``dask=ADDRESS`` (a cluster); results do not depend on it.
     out
         Where results go: ``out/<scenario>/<study-id>``.
+    on_estimate
+        Called before a study with what it will need (:class:`sim.estimate.Estimate`), after a short pilot.
     keep_attempts
         Keep every attempt as a row besides (:meth:`Study.attempts`); many millions fill a disk.
     check
@@ -67,9 +94,14 @@ def run(
         When the scenario or the policy has a mistake.
     sim.output.ResultsError
         When results cannot be written.
+    sim.output.StudyFailed
+        When no replication came to its end.
+    sim.limits.OptionError
+        When another option has a mistake.
     sim.checks.CheckFailed
         With ``check``: when something happened that must not.
     """
+    _check_replications(replications, precision, replication)
     loaded = load(scenario, _changes(overrides, seed, replications))
     return run_study(
         loaded,
@@ -77,6 +109,11 @@ def run(
         name=find(scenario).stem,
         out=out,
         jobs=jobs,
+        executor=executor,
+        precision=precision_of(precision, measure, max_replications),
+        limits=limits_of(max_attempts, max_memory),
+        replication=replication,
+        on_estimate=on_estimate,
         keep_attempts=keep_attempts,
         check=check,
         on_progress=on_progress,
@@ -91,8 +128,15 @@ def compare(
     replications: int | None = None,
     seed: int | None = None,
     overrides: Iterable[str] = (),
+    precision: str | float | None = None,
+    measure: str = DEFAULT.measure,
+    max_replications: int = DEFAULT.max_replications,
+    max_attempts: int | None = None,
+    max_memory: str | int | None = None,
     jobs: int = 1,
+    executor: str = "joblib",
     out: str | Path = "results",
+    on_estimate: Callable[[Estimate], None] | None = None,
     on_progress: Progress | None = None,
 ) -> Study:
     """Run a scenario under several policies that face the same workload, and compare them.
@@ -108,7 +152,9 @@ def compare(
         What the others are compared with; by default the first.
     replications, seed
         Instead of the scenario's.
-    overrides, jobs, out, on_progress
+    precision, measure, max_replications
+        As for :func:`run`; every arm is as precise, and all have the same number of replications.
+    overrides, max_attempts, max_memory, jobs, executor, out, on_estimate, on_progress
         As for :func:`run`.
 
     Returns
@@ -123,7 +169,12 @@ def compare(
         When the scenario or a policy has a mistake.
     sim.output.ResultsError
         When results cannot be written.
+    sim.output.StudyFailed
+        When no replication of an arm came to its end.
+    sim.limits.OptionError
+        When another option has a mistake.
     """
+    _check_replications(replications, precision)
     loaded = load(scenario, _changes(overrides, seed, replications))
     return run_study(
         loaded,
@@ -131,8 +182,35 @@ def compare(
         name=find(scenario).stem,
         out=out,
         jobs=jobs,
+        executor=executor,
+        precision=precision_of(precision, measure, max_replications),
+        limits=limits_of(max_attempts, max_memory),
+        on_estimate=on_estimate,
         on_progress=on_progress,
     )
+
+
+def _check_replications(
+    replications: int | None, precision: str | float | None, replication: int | None = None
+) -> None:
+    if replications is not None and (precision is not None or replication is not None):
+        other = "a precision finds their number" if precision is not None else "a single one is run"
+        raise OptionError(f"a number of replications cannot be given as well: {other}")
+
+
+def precision_of(share: str | float | None, measure: str, max_replications: int) -> Precision | None:
+    """Make a precision of what a user gives; None where none is asked for."""
+    if share is None:
+        return None
+    return Precision(parse_share(str(share)), measure, max_replications)
+
+
+def limits_of(max_attempts: int | None, max_memory: str | int | None) -> Limits:
+    """Make the limits of a run of what a user gives; a number is one of bytes."""
+    if max_attempts is not None and max_attempts < 1:
+        raise OptionError(f"a run makes at least 1 attempt, not {max_attempts} (max_attempts)")
+    memory = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
+    return Limits(max_attempts, memory)
 
 
 def sweep(
@@ -144,6 +222,7 @@ def sweep(
     seed: int | None = None,
     overrides: Iterable[str] = (),
     jobs: int = 1,
+    executor: str = "joblib",
     out: str | Path = "results",
     on_progress: Progress | None = None,
 ) -> Sweep:
@@ -166,6 +245,8 @@ def sweep(
         ``PATH=VALUE`` each, as ``--set`` takes them, before the grid.
     jobs
         Processes at a time; results do not depend on it.
+    executor
+        As for :func:`run`.
     out
         Where results go: ``out/<scenario>/<sweep-id>``. A sweep that is there already is not run again.
     on_progress
@@ -198,6 +279,7 @@ def sweep(
         name=find(scenario).stem,
         out=out,
         jobs=jobs,
+        executor=executor,
         on_progress=on_progress,
     )
 

@@ -44,6 +44,7 @@ _PIPED_COLUMNS: Final = 100
 _NAMES_FROM_COLUMNS: Final = 100
 _ONE_TABLE_FROM_COLUMNS: Final = 142
 _PAIRS_SHOWN: Final = 5
+_RUNS_SHOWN: Final = 8
 
 _HOW_TO_READ: Final = (
     "How to read: counts are refused attempts of all replications, per 1,000 attempts, and per simulated "
@@ -105,6 +106,7 @@ def _report(study: Study, width: int) -> Iterator[Text | Table]:
     yield Text(
         f"{runs} of {duration(study.window_s * 1e3)}{after}; fingerprint {study.fingerprint[:16]}", "dim"
     )
+    yield from _incidents(study)
     rivals = study.rivals()
     for arm in study.as_dict()["arms"]:
         yield Text()
@@ -123,6 +125,47 @@ def _report(study: Study, width: int) -> Iterator[Text | Table]:
         yield Text(_HOW_TO_FOLLOW, "dim")
     # One line, however long, so that the path can be copied.
     yield Text(f"Files: {study.directory}", no_wrap=True, overflow="ignore")
+
+
+def _incidents(study: Study) -> Iterator[Text]:
+    """Tell what a reader must know before the tables: the precision, what failed, what ended early."""
+    if study.precision is not None:
+        yield _precision(study.precision)
+    planned = len(study.arms) * study.replications
+    if study.failed:
+        yield Text(
+            f"{len(study.failed)} of {planned} runs failed and are missing from every table: "
+            f"{_some_runs(study.failed)}",
+            "bold red",
+        )
+    if study.truncated:
+        limits = " and ".join(f"--max-{limit}" for limit in sorted({run["limit"] for run in study.truncated}))
+        first = min(run["at_us"] for run in study.truncated)
+        yield Text(
+            f"{len(study.truncated)} of {planned} runs were ended early by {limits}, the first at "
+            f"{duration(first / US_PER_MS)}: {_some_runs(study.truncated)}. Rates are over what each run saw "
+            "of the window; what was going on counts as open.",
+            "bold red",
+        )
+
+
+def _precision(precision: dict[str, Any]) -> Text:
+    widest = ", ".join(
+        f"{arm} unknown" if share is None else f"{arm} {share:.2%}"
+        for arm, share in precision["half_width"].items()
+    )
+    asked = f"{precision['measure']} to within {number(100 * precision['share'])} % of its mean"
+    if precision["reached"]:
+        return Text(f"Precision reached: {asked} ({widest})", "dim")
+    return Text(
+        f"Precision not reached with --max-replications {precision['max_replications']}: {asked} ({widest})",
+        "bold red",
+    )
+
+
+def _some_runs(runs: Sequence[dict[str, Any]]) -> str:
+    shown = ", ".join(f"{run['arm']}/{run['replication']}" for run in runs[:_RUNS_SHOWN])
+    return shown if len(runs) <= _RUNS_SHOWN else f"{shown} and {len(runs) - _RUNS_SHOWN} more"
 
 
 def _headline(arm: dict[str, Any]) -> Text:

@@ -30,6 +30,10 @@ class _HorizonReached(Exception):  # noqa: N818 - a signal, not an error
     """Ends :meth:`Kernel.run_until`."""
 
 
+def _reach_horizon(_: object) -> None:
+    raise _HorizonReached
+
+
 class Kernel(Environment):
     """SimPy's environment on integer microseconds, with calls in its heap."""
 
@@ -65,16 +69,16 @@ class Kernel(Environment):
         self._now = entry[0]
         entry[4](entry[5])
 
+    def stop(self) -> None:
+        """End :meth:`run_until` as soon as what happens now is carried through, and leave the clock here."""
+        heappush(self._queue, (self._now, _URGENT, next(self._eid), None, _reach_horizon, None))  # type: ignore[misc]
+
     def run_until(self, horizon_us: int) -> None:
         """Process everything that happens before ``horizon_us`` and leave the clock there."""
         if horizon_us <= self._now:
             return
-
-        def stop(_: object) -> None:
-            raise _HorizonReached
-
         queue: Any = self._queue
-        heappush(queue, (horizon_us, _URGENT, next(self._eid), None, stop, None))
+        heappush(queue, (horizon_us, _URGENT, next(self._eid), None, _reach_horizon, None))
         pop, simpy_step = heappop, super().step
         try:
             while True:

@@ -19,7 +19,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 
 from sim.analysis.comparison import compare_arms, pareto
 from sim.analysis.frequency import count_contentions, count_met, frequency
-from sim.analysis.outcomes import outcomes, run_table
+from sim.analysis.outcomes import UNITS, outcomes, run_table
 from sim.analysis.records import (
     ATTEMPT_ROWS,
     ATTEMPTS,
@@ -44,7 +44,7 @@ from sim.analysis.records import (
     frame,
 )
 from sim.analysis.recovery import episodes, recovery
-from sim.analysis.rivals import RACE_COLUMNS, races, rivals
+from sim.analysis.rivals import PAIR, RACE_COLUMNS, races, rivals
 from sim.analysis.verdicts import verdicts
 from sim.rng import Streams
 from sim.units import US_PER_S
@@ -80,6 +80,23 @@ _COUNTED: Final = {
 
 class ResultsError(Exception):
     """Results cannot be written or read; the message is for the user and says what to do."""
+
+
+class StudyFailed(Exception):  # noqa: N818 - said of a study, as the message is
+    """No replication of an arm came to its end, so that there is nothing to tabulate.
+
+    Parameters
+    ----------
+    arms
+        The arms without a finished replication.
+    failures
+        All that failed: ``arm, replication, error, at`` each.
+    """
+
+    def __init__(self, arms: Sequence[str], failures: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(f"no replication of {', '.join(arms)} came to its end: there are no results")
+        self.arms = list(arms)
+        self.failures = [dict(failure) for failure in failures]
 
 
 class Run(Protocol):
@@ -140,6 +157,10 @@ class Manifest:
         How many of each arm.
     window_us : tuple[int, int]
         Start and end of what tables take: [start, end).
+    options : Mapping[str, Any]
+        What else decides the results, as JSON: limits of a run, the precision that is asked for.
+    first : int
+        Number of the first replication: not 0 where a single one is replayed.
     keep_attempts : bool
         Whether the study holds every attempt as a row. Its identity does not depend on it.
     """
@@ -150,17 +171,20 @@ class Manifest:
     seeds: Sequence[int]
     replications: int
     window_us: tuple[int, int]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    first: int = 0
     keep_attempts: bool = False
 
     @property
     def study_id(self) -> str:
         """The name of the study's folder."""
-        return study_id(self.scenario, self.arms, self.seeds)
+        return study_id(self.scenario, self.arms, self.seeds, options=self.options)
 
     @property
     def runs(self) -> list[tuple[str, int]]:
         """Every (arm, replication), in the order of every table."""
-        return [(arm, replication) for arm in self.arms for replication in range(self.replications)]
+        numbers = range(self.first, self.first + self.replications)
+        return [(arm, replication) for arm in self.arms for replication in numbers]
 
 
 def version() -> str:
@@ -169,7 +193,11 @@ def version() -> str:
 
 
 def study_id(
-    scenario: Mapping[str, Any], arms: Mapping[str, Any], seeds: Sequence[int], made_by: str | None = None
+    scenario: Mapping[str, Any],
+    arms: Mapping[str, Any],
+    seeds: Sequence[int],
+    made_by: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> str:
     """Give the identity of a study: the same inputs and version write to the same place.
 
@@ -183,6 +211,8 @@ def study_id(
         The seeds.
     made_by
         Version of contention-sim; by default the one that runs.
+    options
+        What else decides the results; without any it does not count.
 
     Returns
     -------
@@ -190,6 +220,7 @@ def study_id(
         The first 16 hexadecimal digits of the SHA-256 of the canonical JSON.
     """
     inputs = [scenario, [[arm, policy] for arm, policy in arms.items()], list(seeds), made_by or version()]
+    inputs += [options] if options else []
     text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -243,21 +274,84 @@ def write_part(
     ResultsError
         When it cannot be written; no part is left behind.
     """
-    part = partial / "parts" / f"{quote(run.arm, safe='')}-{run.replication}"
+    part = _part(partial, run.arm, run.replication)
     with explained(partial), _whole_folder(part, partial) as folder:
-        tables = {
-            name: conform(getattr(run, name), schema, run.arm, run.replication)
-            for name, schema in TABLES.items()
-        }
-        for name, table in tables.items():
+        frames = {}
+        for name, schema in TABLES.items():  # one at a time: of a long run each is large
+            table = conform(getattr(run, name), schema, run.arm, run.replication)
             _write_table(folder / f"{name}.parquet", table)
+            frames[name] = frame(table.select(_COUNTED[name]))
+        del table
         if run.attempt_rows is not None:
             rows = conform(run.attempt_rows, ATTEMPT_ROWS, run.arm, run.replication)
             _write_table(folder / f"{_KEPT_ATTEMPTS}.parquet", rows)
-        frames = {name: frame(table.select(_COUNTED[name])) for name, table in tables.items()}
         episodes(frames["contentions"], frames["intents"]).to_parquet(folder / "episodes.parquet")
         _write_json(folder / "summary.json", _summary(run, frames, window_us, notes or {}))
     return part
+
+
+@contextmanager
+def alone(partial: Path) -> Iterator[None]:
+    """See to it that one process at a time makes a study; the system frees the place when a process dies.
+
+    Raises
+    ------
+    ResultsError
+        When another process is making the same study.
+    """
+    try:
+        import fcntl
+    except ImportError:  # a system without such locks: the user sees to it
+        yield
+        return
+    with explained(partial):
+        file = (partial / "lock").open("w")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ResultsError(
+                f"another process is making {_place(partial)}: wait for it, or choose another --out"
+            ) from None
+        yield
+
+
+def packed_part(run: Run, window_us: tuple[int, int], notes: Mapping[str, Any]) -> dict[str, bytes]:
+    """Give the files of a part by name, made where the study's folder cannot be reached."""
+    with tempfile.TemporaryDirectory(prefix="contention-sim-") as folder:
+        (Path(folder) / "parts").mkdir()
+        part = write_part(Path(folder), run, window_us, notes)
+        return {path.name: path.read_bytes() for path in sorted(part.iterdir())}
+
+
+def unpack_part(partial: Path, arm: str, replication: int, files: Mapping[str, bytes]) -> None:
+    """Write a part that was made elsewhere (:func:`packed_part`)."""
+    part = _part(partial, arm, replication)
+    with explained(partial), _whole_folder(part, partial) as folder:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+
+
+def measured(partial: str | Path, measure: str) -> dict[tuple[str, int], float]:
+    """Give one measure of each finished replication.
+
+    Parameters
+    ----------
+    partial
+        From :func:`begin`.
+    measure
+        One of :data:`sim.analysis.outcomes.UNITS`, or a kind of contention: its rate per simulated second.
+    """
+    values = {}
+    for _, part in _parts(Path(partial)):
+        if measure in UNITS:
+            value = part["outcomes"][measure]
+        else:
+            seen = sum(row["count"] for row in part["counts"] if row["kind"] == measure)
+            window_s = part["outcomes"]["window_s"]
+            value = seen / window_s if window_s else float("nan")
+        values[part["arm"], part["replication"]] = float(value)
+    return values
 
 
 def finished_parts(
@@ -286,6 +380,9 @@ def assemble(
     host: Mapping[str, Any],
     faults: object = None,
     expectations: Sequence[Mapping[str, Any]] = (),
+    failed: Sequence[Mapping[str, Any]] = (),
+    truncated: Sequence[Mapping[str, Any]] = (),
+    precision: Mapping[str, Any] | None = None,
 ) -> Path:
     """Make the study of its parts and put it into its place, replacing an earlier one of the same identity.
 
@@ -305,6 +402,13 @@ def assemble(
     expectations
         What became of what the scenario expects, for ``study.json``: ``arm``, ``expected`` (a word such as
         "never"), ``kind``, ``count`` and ``met`` each.
+    failed
+        The replications that did not come to their end, for ``study.json``: ``arm``, ``replication`` and
+        ``error`` at least. The tables are those of the others.
+    truncated
+        The runs that ended before their time, for ``study.json``.
+    precision
+        What precision was asked for and what was reached, for ``study.json``.
 
     Returns
     -------
@@ -318,13 +422,15 @@ def assemble(
     """
     partial = Path(partial)
     found = {(part["arm"], part["replication"]): (folder, part) for folder, part in _parts(partial)}
-    missing = [run for run in manifest.runs if run not in found]
+    ended = {(failure["arm"], failure["replication"]) for failure in failed}
+    missing = [run for run in manifest.runs if run not in found and run not in ended]
     if missing:
         first = ", ".join(f"{arm}/{replication}" for arm, replication in missing[:3])
         raise ResultsError(
             f"{partial}: {len(missing)} of {len(manifest.runs)} replications are missing ({first} ...)"
         )
-    parts = [found[run] for run in manifest.runs]
+    parts = [found[run] for run in manifest.runs if run not in ended]
+    incidents = {"failed": list(failed), "truncated": list(truncated), "precision": precision}
     place = _place(partial)
     with explained(partial):
         with _whole_folder(place, partial) as staging:
@@ -335,7 +441,7 @@ def assemble(
             paired = _write_tables(staging, manifest, parts)
             document = _document(manifest, [part for _, part in parts], faults, expectations)
             document["verdicts"] = [] if paired is None else verdicts(paired)
-            _write_json(staging / "study.json", document)
+            _write_json(staging / "study.json", incidents | document)
             _write_json(staging / "host.json", host)
         _discard(partial)
     return place
@@ -410,16 +516,21 @@ def write_text(path: Path, text: str) -> None:
         temporary.replace(path)
 
 
-def host_facts(seconds: float, jobs: int) -> dict[str, Any]:
+def host_facts(seconds: float, jobs: int, executor: str = "joblib") -> dict[str, Any]:
     """Give what ``host.json`` tells: how long it took, and on what."""
     return {
         "seconds": round(seconds, 3),
+        "executor": executor,
         "jobs": jobs,
         "cpu_count": os.cpu_count(),
         "python": sys.version.split()[0],
         "numpy": np.__version__,
         "platform": platform.platform(),
     }
+
+
+def _part(partial: Path, arm: str, replication: int) -> Path:
+    return partial / "parts" / f"{quote(arm, safe='')}-{replication}"
 
 
 def _place(partial: Path) -> Path:
@@ -484,17 +595,13 @@ def _write_tables(
     # A run without contention has no episodes, hence no types to join with those of others.
     of_runs = [episodes_of for episodes_of in of_runs if episodes_of.num_rows] or of_runs[:1]
     of_all = frame(pa.concat_tables(of_runs).unify_dictionaries())
-    raced = [
-        races(frame(pq.read_table(folder / "contentions.parquet", columns=RACE_COLUMNS)))
-        for folder, _ in parts
-    ]
     attempts = pd.concat([frame(pq.read_table(folder / "attempts.parquet")) for folder, _ in parts])
     tables = {
         "frequency": frequency(counts, runs, window_s, met),
         "recovery": recovery(of_all, list(manifest.arms)),
         "outcomes": runs,
         "attempts": attempts,
-        "rivals": rivals(pd.concat(raced), list(manifest.arms)),
+        "rivals": rivals(_races([folder for folder, _ in parts]), list(manifest.arms)),
     }
     first, *others = manifest.arms
     if others:
@@ -506,6 +613,23 @@ def _write_tables(
     for name, table in tables.items():
         table.to_csv(staging / f"{name}.csv", index=False, lineterminator="\n")
     return tables.get("paired")
+
+
+def _races(folders: list[Path]) -> pd.DataFrame:
+    """Give the races of all parts, a row a contention, in the fewest bytes: they are the most there is.
+
+    Names are categories in the order of their letters, in which groups of names come too.
+    """
+    of_runs = []
+    for folder in folders:
+        raced = races(frame(pq.read_table(folder / "contentions.parquet", columns=RACE_COLUMNS)))
+        encoded = {name: pa.array(raced[name], pa.string()).dictionary_encode() for name in ("arm", *PAIR)}
+        encoded["rival_age_us"] = pa.array(raced["rival_age_us"], pa.int64())
+        of_runs.append(pa.table(encoded))
+    table = frame(pa.concat_tables(of_runs).unify_dictionaries())
+    for name in ("arm", *PAIR):
+        table[name] = table[name].cat.reorder_categories(sorted(table[name].cat.categories))
+    return table
 
 
 def _document(
@@ -523,6 +647,7 @@ def _document(
         "seeds": list(manifest.seeds),
         "replications": manifest.replications,
         "window_us": list(manifest.window_us),
+        "options": dict(manifest.options),
         "arms": [{"arm": arm, "policy": policy} for arm, policy in manifest.arms.items()],
         "runs": [
             {name: part[name] for name in ("arm", "replication", "fingerprint", "rows")} for part in summaries

@@ -9,6 +9,8 @@ figure; those of a sweep (:func:`sim.sweep`) always do.
 from sim.analysis.plots import (
     execution,
     heatmap,
+    paired,
+    pareto,
     race_windows,
     recovery_curve,
     recovery_curves,
@@ -27,8 +29,7 @@ from sim.analysis.plots import frequency_bars as frequency
 from sim.analysis.plots import recovery_strips as histogram
 
 __all__ = [
-    "execution", "frequency", "heatmap", "histogram", "race_windows", "recovery_curve", "recovery_curves",
-    "recovery_histogram", "recovery_histograms", "refusals", "rivals", "sojourn", "sweep_curves",
-    "sweep_heat_maps",
-    "sweep_influence", "timeline", "worker",
+    "execution", "frequency", "heatmap", "histogram", "paired", "pareto", "race_windows",
+    "recovery_curve", "recovery_curves", "recovery_histogram", "recovery_histograms", "refusals", "rivals",
+    "sojourn", "sweep_curves", "sweep_heat_maps", "sweep_influence", "timeline", "worker",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ from sim.contention import KINDS, kind_of
 from sim.levels import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sim.contention import ContentionKind
     from sim.store.outcome import Ok, Refused
@@ -203,6 +203,8 @@ class Recorder:
 
     Attributes
     ----------
+    on_block : Callable or None
+        Called whenever a block of attempts is full: the place for what would cost too much per attempt.
     in_flight : Level
         Attempts that were sent and of which the actor has not learned the outcome; complete when the run has
         ended and :meth:`leave_open` has been called.
@@ -221,6 +223,8 @@ class Recorder:
         self._actions = list(actions)
         self._window_us = window_us
         self._attempts = bytearray()
+        self._block_bytes = _BLOCK_BYTES
+        self.on_block: Callable[[], None] | None = None
         self._kept: list[np.ndarray] | None = [] if keep_attempts else None
         self.in_flight = Level(np.unique([0, *window_us]) if edges is None else edges)
         self._counts: dict[tuple[str, int, int, int], list[int]] = {}
@@ -281,10 +285,16 @@ class Recorder:
             0 if outcome.ok else 2 if kind is None else 1,
         )  # fmt: skip
         self.attempts_made += 1
-        if len(rows) >= _BLOCK_BYTES:
+        if len(rows) >= self._block_bytes:
             self._count_attempts()
+            if self.on_block is not None:
+                self.on_block()
         if kind is not None:
             self._contention(attempt, outcome, kind)  # type: ignore[arg-type]  # it has a kind
+
+    def end_block_after(self, attempts: int) -> None:
+        """Let the block of attempts that begins now end after so many, if it is not full before."""
+        self._block_bytes = min(_BLOCK_BYTES, max(1, attempts) * _ATTEMPT.itemsize)
 
     def _contention(self, attempt: Attempt, outcome: Refused, kind: ContentionKind) -> None:
         if len(self._contention_rows) >= _BLOCK_BYTES:

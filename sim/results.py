@@ -134,6 +134,28 @@ class Study:
         return list(self.document["expectations"] or [])
 
     @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The replications that raised an error: ``arm, replication, error, at``. No table has them."""
+        return list(self.document["failed"])
+
+    @property
+    def truncated(self) -> list[dict[str, Any]]:
+        """The runs that a limit ended early: ``arm, replication, limit, at_us, attempts`` each.
+
+        Their rates are over what they saw of the window; intents that were going on are open.
+        """
+        return list(self.document["truncated"])
+
+    @property
+    def precision(self) -> dict[str, Any] | None:
+        """The precision that was asked for: ``share, measure, max_replications, reached, half_width``.
+
+        ``half_width`` is that of each arm, as a share of its mean. None where a number of replications was
+        given.
+        """
+        return dict(self.document["precision"]) if self.document["precision"] else None
+
+    @property
     def faults(self) -> Any:
         """The faults that were drawn."""
         return self.document["faults"]
@@ -370,6 +392,9 @@ class Study:
             "replications": self.replications,
             "window_s": self.window_s,
             "expectations": self.expectations,
+            "failed": self.failed,
+            "truncated": self.truncated,
+            "precision": self.precision,
             "arms": [self._arm_dict(arm) for arm in self.arms],
             "comparison": self._comparison_dict(),
         }

@@ -1,34 +1,54 @@
-"""Studies: arms times replications, run on this machine, kept on disk.
+"""Studies: arms times replications, run here or on a cluster, kept on disk.
 
-Each replication is run and written by one process as a part of the study's folder, whole or not at all; at
-the end the parts are assembled in the order of (arm, replication). Results therefore do not depend on the
-number of jobs or on who finished first, memory holds one replication at a time, and a study that was
-interrupted goes on from the parts that are there.
+Each replication becomes a part of the study's folder, whole or not at all; at the end the parts are assembled
+in the order of (arm, replication). Results therefore do not depend on the executor, on the number of jobs or
+on who finished first, memory holds one replication a process, and a study that was interrupted goes on from
+the parts that are there. A replication that fails takes nothing else down: the others finish, and the study
+says which are missing.
 """
 
 from __future__ import annotations
 
+import re
+import traceback
 import warnings
 from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import joblib
-
 from sim import output, results
+from sim.analysis.frequency import KIND_NAMES
+from sim.analysis.outcomes import UNITS
+from sim.analysis.precision import FEWEST, half_widths, replications_needed
 from sim.checks import CheckFailed
+from sim.estimate import estimate
+from sim.executors import executor as executor_of
+from sim.limits import Limits, OptionError
+from sim.output import ResultsError, StudyFailed
+from sim.replication import NO_LIMITS
+from sim.replication import run as run_replication
 from sim.retry import PolicyError, parse_policy, policies
-from sim.run import run as run_replication
+from sim.scenario import ScenarioError
+from sim.schema import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
+    from sim.analysis.precision import Precision
+    from sim.estimate import Estimate
+    from sim.executors import Executor
+    from sim.replication import RunResult
     from sim.results import Study
     from sim.retry import PolicySpec
     from sim.scenario import Scenario
 
     Progress = Callable[[int, int], None]
+
+_FRAMES_TOLD: Final = 3
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 class Arm(NamedTuple):
@@ -36,6 +56,38 @@ class Arm(NamedTuple):
 
     name: str
     policy: PolicySpec
+
+
+class Failure(NamedTuple):
+    """A replication that raised an error.
+
+    Attributes
+    ----------
+    arm, replication
+        Which one.
+    error : str
+        Type and message.
+    at : tuple of str
+        The innermost places of the code, the place of the error last.
+    """
+
+    arm: str
+    replication: int
+    error: str
+    at: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        return self._asdict() | {"at": list(self.at)}
+
+
+class _Answer(NamedTuple):
+    """What became of one replication: a part on the common disk, the part's files, or a failure."""
+
+    arm: str
+    replication: int
+    files: dict[str, bytes] | None = None
+    failure: Failure | None = None
 
 
 def arm_of(scenario: Scenario, policy: str | None = None) -> Arm:
@@ -100,6 +152,11 @@ def run_study(
     name: str,
     out: str | Path = "results",
     jobs: int = 1,
+    executor: str = "joblib",
+    precision: Precision | None = None,
+    limits: Limits = NO_LIMITS,
+    replication: int | None = None,
+    on_estimate: Callable[[Estimate], None] | None = None,
     keep_attempts: bool = False,
     check: bool = False,
     on_progress: Progress | None = None,
@@ -118,6 +175,18 @@ def run_study(
         Where results go.
     jobs
         How many processes at a time. The results do not depend on it.
+    executor
+        ``joblib``, ``dask`` or ``dask=ADDRESS`` (:func:`sim.executors.executor`). The results do not depend
+        on it.
+    precision
+        Run as many replications as this needs, instead of the scenario's number. All arms get the same
+        number (:func:`sim.analysis.precision.replications_needed`).
+    limits
+        What each run may use; one that needs more ends early and the study says so.
+    replication
+        Run this one alone, as it is in the whole study.
+    on_estimate
+        Called before the first replication with what the study will need; makes a short pilot run.
     keep_attempts
         Keep every attempt as a row besides (``attempts.parquet``).
     check
@@ -129,85 +198,246 @@ def run_study(
     Returns
     -------
     Study
-        Read back from disk.
+        Read back from disk. Replications that failed are listed in it and missing from its tables.
 
     Raises
     ------
     sim.output.ResultsError
-        When results cannot be written.
+        When results cannot be written, or when workers were lost.
+    sim.output.StudyFailed
+        When no replication of an arm came to its end.
     sim.checks.CheckFailed
         With ``check``: when something happened that must not; what is finished is kept.
+    sim.limits.OptionError
+        When an option is wrong, or the executor is not to be had.
     KeyboardInterrupt
         When interrupted; finished replications are kept, and the same call goes on from there.
     """
     began = perf_counter()
-    manifest = _manifest(scenario, arms, name, keep_attempts)
+    manifest = _manifest(scenario, arms, name, precision, limits, replication)
+    manifest = replace(manifest, keep_attempts=keep_attempts)
     partial = output.begin(out, manifest)
-    finished = output.finished_parts(partial, keep_attempts=keep_attempts)
-    wanted = [(arm, number) for arm in arms for number in range(scenario.replications)]
-    missing = [
-        (arm, number)
-        for arm, number in wanted
-        if (arm.name, number) not in finished or (check and not finished[arm.name, number]["checked"])
-    ]
-    done = len(wanted) - len(missing)
-    report = _harmless(on_progress)
-    report(done, len(wanted))
-    tasks = (
-        joblib.delayed(_run_part)(scenario, arm, number, partial, keep_attempts, check)
-        for arm, number in missing
-    )
-    parallel = joblib.Parallel(n_jobs=max(1, min(jobs, len(missing))), return_as="generator_unordered")
-    for _ in parallel(tasks):
-        done += 1
-        report(done, len(wanted))
-    notes = output.finished_parts(partial)
-    faults = [
-        {"arm": arm.name, "replication": number, "windows": notes[arm.name, number]["faults"]}
-        for arm, number in wanted
-    ]
-    seen = {arm.name: Counter[str]() for arm in arms}
-    for (arm_name, _), note in notes.items():
-        seen[arm_name].update(note["kinds"])
-    directory = output.assemble(
-        partial,
-        manifest,
-        host=output.host_facts(perf_counter() - began, jobs),
-        faults=faults,
-        expectations=_expectations(scenario, seen),
-    )
+    making = _Making(scenario, arms, manifest, partial, limits, _harmless(on_progress), check=check)
+    with output.alone(partial), executor_of(executor, jobs) as pool:
+        if on_estimate is not None:
+            making.tell_estimate(on_estimate, jobs)
+        if precision is None:
+            making.run(pool, manifest.replications)
+        else:
+            _run_until_precise(making, pool, precision)
+        directory = _assemble(making, precision, output.host_facts(perf_counter() - began, jobs, executor))
     return results.open(directory)
 
 
-def _manifest(scenario: Scenario, arms: Sequence[Arm], name: str, keep_attempts: bool) -> output.Manifest:
+class _Making:
+    """A study that is being made: what is wanted, what is done, what failed."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        arms: Sequence[Arm],
+        manifest: output.Manifest,
+        partial: Path,
+        limits: Limits,
+        report: Progress,
+        *,
+        check: bool,
+    ) -> None:
+        self.scenario, self.arms, self.manifest, self.partial = scenario, arms, manifest, partial
+        self.failures: dict[tuple[str, int], Failure] = {}
+        self._limits, self._report, self._check = limits, report, check
+
+    def run(self, pool: Executor, replications: int) -> None:
+        """Run what is missing of so many replications of each arm."""
+        self.manifest = replace(self.manifest, replications=replications)
+        arms = {arm.name: arm for arm in self.arms}
+        missing = self._missing()
+        total = len(self.manifest.runs)
+        done = total - len(missing)
+        self._report(done, total)
+        partial = self.partial if pool.shares_disk else None
+        kept = self.manifest.keep_attempts
+        tasks = [
+            (self.scenario, arms[arm], number, self._limits, kept, self._check, partial)
+            for arm, number in missing
+        ]
+        for answer in pool.run(_run_part, tasks):
+            self._take(answer)
+            done += 1
+            self._report(done, total)
+
+    def tell_estimate(self, tell: Callable[[Estimate], None], jobs: int) -> None:
+        """Estimate what the missing replications will need; a model that fails is told of by the study."""
+        missing = self._missing()
+        if not missing:
+            return
+        name, policy = self.arms[0]
+        with suppress(Exception):
+            tell(estimate(self.scenario, name, policy, runs=len(missing), jobs=jobs, limits=self._limits))
+
+    def _missing(self) -> list[tuple[str, int]]:
+        kept = self.manifest.keep_attempts
+        notes = output.finished_parts(self.partial, keep_attempts=kept)
+        finished = {run for run, note in notes.items() if note["checked"] or not self._check}
+        finished |= self.failures.keys()
+        return [run for run in self.manifest.runs if run not in finished]
+
+    def values(self, measure: str) -> list[list[float]]:
+        """Give a measure of each arm's replications, NaN for those that failed."""
+        found = output.measured(self.partial, measure)
+        numbers = range(self.manifest.replications)
+        return [[found.get((arm.name, number), float("nan")) for number in numbers] for arm in self.arms]
+
+    def _take(self, answer: _Answer) -> None:
+        if answer.failure is not None:
+            self.failures[answer.arm, answer.replication] = answer.failure
+        elif answer.files is not None:
+            output.unpack_part(self.partial, answer.arm, answer.replication, answer.files)
+
+
+def _run_until_precise(making: _Making, pool: Executor, precision: Precision) -> None:
+    """Add replications as long as more are needed; never one that could turn out to be needless."""
+    wanted, _ = replications_needed([], precision)
+    while True:
+        making.run(pool, wanted)
+        needed, _ = replications_needed(making.values(precision.measure), precision)
+        if needed <= wanted:
+            return
+        wanted = needed
+
+
+def _assemble(making: _Making, precision: Precision | None, host: Mapping[str, Any]) -> Path:
+    failures = [making.failures[run] for run in making.manifest.runs if run in making.failures]
+    _refuse_empty_arms(making, failures)
+    notes = output.finished_parts(making.partial)
+    finished = [run for run in making.manifest.runs if run in notes and run not in making.failures]
+    seen = {arm.name: Counter[str]() for arm in making.arms}
+    for arm, number in finished:
+        seen[arm].update(notes[arm, number]["kinds"])
+    told = [(dict(zip(("arm", "replication"), run, strict=True)), notes[run]) for run in finished]
+    return output.assemble(
+        making.partial,
+        making.manifest,
+        host=host,
+        faults=[run | {"windows": note["faults"]} for run, note in told],
+        expectations=_expectations(making.scenario, seen),
+        failed=[failure.as_dict() for failure in failures],
+        truncated=[run | note["truncated"] for run, note in told if note["truncated"]],
+        precision=None if precision is None else _reached(making, precision),
+    )
+
+
+def _refuse_empty_arms(making: _Making, failures: Sequence[Failure]) -> None:
+    failed = Counter(failure.arm for failure in failures)
+    empty = [arm for arm, count in failed.items() if count == making.manifest.replications]
+    if empty:
+        raise StudyFailed(empty, [failure.as_dict() for failure in failures])
+
+
+def _reached(making: _Making, precision: Precision) -> dict[str, Any]:
+    values = making.values(precision.measure)
+    _, enough = replications_needed(values, precision)
+    shares = {arm.name: half_widths(row)[-1] for arm, row in zip(making.arms, values, strict=True)}
+    return {
+        **precision.as_dict(),
+        "reached": enough,
+        "half_width": {arm: None if share != share else float(share) for arm, share in shares.items()},
+    }
+
+
+def _manifest(
+    scenario: Scenario,
+    arms: Sequence[Arm],
+    name: str,
+    precision: Precision | None,
+    limits: Limits,
+    replication: int | None,
+) -> output.Manifest:
+    options: dict[str, Any] = {}
+    if limits != NO_LIMITS:
+        options["limits"] = limits.as_dict()
+    if precision is not None:
+        _check_precision(precision)
+        options["precision"] = precision.as_dict()
+    if replication is not None:
+        options["replication"] = replication
+        if precision is not None or replication < 0:
+            raise OptionError("a single replication has a number from 0 on, and no precision")
     horizon = scenario.horizon
     return output.Manifest(
         name=name,
         scenario=scenario.resolved(),
         arms={arm.name: arm.policy.canonical() for arm in arms},
         seeds=[scenario.seed],
-        replications=scenario.replications,
+        replications=scenario.replications if replication is None else 1,
         window_us=(horizon.warmup, horizon.arrivals_end_us),
-        keep_attempts=keep_attempts,
+        options=options,
+        first=replication or 0,
     )
 
 
+def _check_precision(precision: Precision) -> None:
+    measures = [*UNITS, *KIND_NAMES]
+    if precision.measure not in measures:
+        raise OptionError(f"{precision.measure!r} is no measure ({suggest(precision.measure, measures)})")
+    if not 0 < precision.share < 1:
+        raise OptionError(f"a precision is a share of the mean such as 5%, not {precision.share:g}")
+    if precision.max_replications < FEWEST:
+        raise OptionError(f"a precision needs at least {FEWEST} replications (--max-replications)")
+
+
 def _run_part(
-    scenario: Scenario, arm: Arm, replication: int, partial: Path, keep_attempts: bool, check: bool
-) -> None:
+    scenario: Scenario,
+    arm: Arm,
+    replication: int,
+    limits: Limits,
+    keep_attempts: bool,
+    check: bool,
+    partial: Path | None,
+) -> _Answer:
+    """Run one replication and keep it: as a part of the study, or as files where that cannot be reached."""
     try:
         run = run_replication(
-            scenario, arm.name, arm.policy, replication, keep_attempts=keep_attempts, check=check
+            scenario,
+            arm.name,
+            arm.policy,
+            replication,
+            keep_attempts=keep_attempts,
+            limits=limits,
+            check=check,
         )
+        notes = {"checked": check} | _notes(run)
+        if partial is None:
+            return _Answer(arm.name, replication, output.packed_part(run, run.window_us, notes))
+        output.write_part(partial, run, run.window_us, notes)
     except CheckFailed as error:
         raise error.of_run(arm.name, replication) from None
+    except (ScenarioError, PolicyError, ResultsError):
+        raise  # a mistake of the user's, which every replication would meet
+    except Exception as error:  # whatever a model or a policy of one's own can raise
+        return _Answer(arm.name, replication, failure=_failure(arm.name, replication, error))
+    return _Answer(arm.name, replication)
+
+
+def _notes(run: RunResult) -> dict[str, Any]:
     by_kind = run.attempts.group_by("kind").aggregate([("total", "sum")]).to_pylist()
-    notes = {
-        "checked": check,
+    return {
         "faults": [window.as_dict() for window in run.faults],
         "kinds": {row["kind"]: row["total_sum"] for row in by_kind if row["kind"] is not None},
+        "truncated": None if run.truncation is None else run.truncation.as_dict(),
     }
-    output.write_part(partial, run, run.window_us, notes)
+
+
+def _failure(arm: str, replication: int, error: Exception) -> Failure:
+    """Describe an error by what is the same in every process: no addresses, no paths of a machine."""
+    text = _ADDRESS.sub("", f"{type(error).__name__}: {error}".rstrip(": "))
+    root = Path(__file__).parents[1]
+    places = []
+    for frame in traceback.extract_tb(error.__traceback__)[-_FRAMES_TOLD:]:
+        path = Path(frame.filename)
+        shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+        places.append(f"{shown}:{frame.lineno} in {frame.name}")
+    return Failure(arm, replication, text, tuple(places))
 
 
 def _expectations(scenario: Scenario, seen: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:

@@ -83,6 +83,11 @@ class Sweep:
             [{"point": i} | each["parameters"] for i, each in enumerate(self.document["points"])]
         )
 
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The replications that failed: ``arm, replication, error, at`` and ``overrides``, of the point."""
+        return [failure for point in self.document["points"] for failure in point["failed"]]
+
     def study(self, point: int) -> Study:
         """Open the study of one point."""
         return results.open(self.directory / self.document["points"][point]["study"])

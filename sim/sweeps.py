@@ -16,7 +16,7 @@ import pandas as pd
 
 from sim import output, results
 from sim.analysis.sweeps import point_table, run_values
-from sim.output import POINTS, SWEEP_MANIFEST, ResultsError
+from sim.output import POINTS, SWEEP_MANIFEST, ResultsError, StudyFailed
 from sim.retry import PolicyError
 from sim.scenario.grid import label
 from sim.study import Arm, arm_of, run_study
@@ -40,6 +40,7 @@ def run_sweep(
     name: str,
     out: str | Path = "results",
     jobs: int = 1,
+    executor: str = "joblib",
     on_progress: Progress | None = None,
 ) -> Sweep:
     """Run every replication of every arm at every point.
@@ -56,6 +57,8 @@ def run_sweep(
         Where results go.
     jobs
         How many processes at a time. The results do not depend on it.
+    executor
+        As for :func:`sim.study.run_study`.
     on_progress
         Called with (replications done, replications in all), of all points together.
 
@@ -70,6 +73,8 @@ def run_sweep(
         When there is no such policy.
     sim.output.ResultsError
         When results cannot be written.
+    sim.output.StudyFailed
+        When no replication of an arm came to its end at some point.
     KeyboardInterrupt
         When interrupted; what is finished is kept, and the same call goes on from there.
     """
@@ -84,9 +89,18 @@ def run_sweep(
     done = 0
     for point, own in zip(points, arms, strict=True):
         report = None if on_progress is None else _shifted(on_progress, done, total)
-        study = _finished(partial / POINTS / name, point, own) or run_study(
-            point.scenario, own, name=name, out=partial / POINTS, jobs=jobs, on_progress=report
-        )
+        try:
+            study = _finished(partial / POINTS / name, point, own) or run_study(
+                point.scenario,
+                own,
+                name=name,
+                out=partial / POINTS,
+                jobs=jobs,
+                executor=executor,
+                on_progress=report,
+            )
+        except StudyFailed as error:
+            raise StudyFailed(error.arms, _placed(error.failures, point)) from error
         studies.append(study)
         done += point.scenario.replications * len(own)
         if on_progress is not None:
@@ -115,10 +129,17 @@ def _document(
                 "parameters": _shown(point),
                 "study": study.directory.relative_to(partial).as_posix(),
                 "fingerprint": study.fingerprint,
+                "failed": _placed(study.failed, point),
             }
             for point, study in zip(points, studies, strict=True)
         ],
     }
+
+
+def _placed(failures: Sequence[Mapping[str, Any]], point: Point) -> list[dict[str, Any]]:
+    """Say with each failure what was set at its point."""
+    overrides = [f"{path}={value}" for path, value in _shown(point).items()]
+    return [{**failure, "overrides": overrides} for failure in failures]
 
 
 def _shown(point: Point) -> dict[str, str | int | float]:

@@ -31,8 +31,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sim.output import ResultsError
 from sim.record import NONE
+from sim.replication import run
 from sim.retry import parse_policy
-from sim.run import run
 from sim.scenario import Scenario, ScenarioError
 from sim.units import US_PER_S, format_duration, parse_duration_us
 

@@ -19,15 +19,8 @@ MOST_BYTES = 4_000_000
 ARMS = ("documented", "constant", "none")
 KIND = "lease_conflict"
 COMPARED = (
-    "frequency",
-    "histogram",
-    "recovery_curve",
-    "recovery_curves",
-    "timeline",
-    "rivals",
-    "heatmap",
-    "sojourn",
-)
+    "frequency", "histogram", "recovery_curve", "recovery_curves", "timeline", "rivals", "heatmap", "sojourn",
+)  # fmt: skip
 """What also says something of several arms."""
 STORM_KIND = "claim_grant_expired"
 
@@ -35,6 +28,10 @@ STORM_KIND = "claim_grant_expired"
 MEASURE = "sojourn_mean"
 GRID = {"workers.count": [8, 16, 32, 64], "schedulers.grant_ttl": ["5ms", "20ms", "80ms"]}
 STORM = ["replications=4", "horizon.run=30s", "horizon.drain=10s"]
+
+
+SEVERAL_ARMS = ("paired", "pareto")
+"""What says nothing of one arm."""
 
 
 def is_of_a_sweep(name):
@@ -72,7 +69,9 @@ def main(folder=GALLERY):
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as out:
         one, several, swept = studies(out)
-        pictures = {f"{n}.png": (n, swept if is_of_a_sweep(n) else one, KIND) for n in plot.__all__}
+        drawn_of = {name: swept if is_of_a_sweep(name) else one for name in plot.__all__}
+        drawn_of |= dict.fromkeys(SEVERAL_ARMS, several)
+        pictures = {f"{name}.png": (name, study, KIND) for name, study in drawn_of.items()}
         pictures |= {f"compared-{name}.png": (name, several, STORM_KIND) for name in COMPARED}
         for file, picture in pictures.items():
             draw(*picture).savefig(folder / file, metadata={"Software": None})

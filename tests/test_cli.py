@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from sim.cli import app
 from sim.contention import KINDS
+from tests.small import FRAGILE, arguments
 
 SHORT = [
     "--set",
@@ -152,6 +154,82 @@ def test_list_of_something_else_says_what_can_be_listed(command):
 
 def test_the_schema_is_json(command):
     assert json.loads(command("schema").stdout)["properties"].keys() >= {"workers", "workload", "store"}
+
+
+# --- replications that fail, limits, precision ----------------------------------------------------
+
+
+def test_a_replication_that_fails_is_told_of_with_the_command_that_runs_it_again(command, tmp_path):
+    """Exit 3, the study of the others on standard output; the command given fails in the same way, alone."""
+    out = ["--out", tmp_path, "--no-plots"]
+    result = command("run", "claim_storm", *arguments(FRAGILE), "--replications", 5, "--json", *out)
+    assert result.exit_code == 3
+    document = json.loads(result.stdout)
+    assert [failure["replication"] for failure in document["failed"]] == [2, 4]
+    assert "failed: own, replication 2: ZeroDivisionError: by a fragile policy" in result.stderr
+    assert "    at tests/fragile.py:" in result.stderr
+    (again, _) = [line for line in result.stderr.splitlines() if "again: " in line]
+    words = shlex.split(again.partition("again: ")[2])
+    assert words[:5] == ["contention-sim", "run", "claim_storm", "--replication", "2"]
+    replayed = command(*words[1:], *out)
+    assert (replayed.exit_code, replayed.stdout) == (3, "")
+    assert "failed: own, replication 2: ZeroDivisionError" in replayed.stderr
+    assert "no replication of own came to its end" in replayed.stderr
+
+
+def test_the_table_says_what_is_missing_from_it(command, tmp_path):
+    changes = arguments(FRAGILE)
+    result = command(
+        "run", "claim_storm", *changes, "--replications", 3, "--max-attempts", 500, "--out", tmp_path,
+        "--no-plots",
+    )  # fmt: skip
+    text = " ".join(result.stdout.split())
+    assert "1 of 3 runs failed and are missing from every table: own/2" in text
+    assert "2 of 3 runs were ended early by --max-attempts, the first at " in text
+    assert "own/0, own/1. Rates are over what each run saw of the window" in text
+
+
+def test_pairs_are_those_of_replications_that_finished_in_both_arms(command, tmp_path):
+    """Replications 2 and 4 of one arm fail: three pairs are left, and the command to see one fail is told."""
+    arms = 'policies={documented: {}, fragile: {class: "tests.fragile:Fragile", params: {of: 100}}}'
+    options = ["--replications", 5, "--out", tmp_path, "--no-plots", "--json"]
+    result = command("compare", "claim_storm", *arguments(arms), *options)
+    assert result.exit_code == 3
+    document = json.loads(result.stdout)
+    assert [(run["arm"], run["replication"]) for run in document["failed"]] == [
+        ("fragile", 2),
+        ("fragile", 4),
+    ]
+    paired = pd.read_csv(Path(document["directory"]) / "paired.csv")
+    assert set(paired.loc[paired["measure"] == "attempts", "pairs"]) == {3}
+    assert "again: contention-sim run claim_storm --replication 2 --policy fragile --set" in result.stderr
+
+
+def test_a_precision_is_reported(command, tmp_path):
+    options = ["--precision", "2%", "--measure", "attempts", "--max-replications", 3]
+    result = command("run", "claim_storm", *arguments(), *options, "--out", tmp_path, "--no-plots")
+    assert result.exit_code == 0
+    assert "Precision not reached with --max-replications 3: attempts to within 2.00 % of its mean" in (
+        " ".join(result.stdout.split())
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--precision", "five"], "'five' is no share of a mean (try '5%' or '0.05')"),
+        (["--precision", "5%", "--measure", "goodput"], "did you mean 'goodput_per_s'?"),
+        (["--precision", "5%", "--replications", "4"], "a precision finds their number"),
+        (["--replication", "1", "--replications", "4"], "a single one is run"),
+        (["--max-memory", "2"], "is not a size of memory (try '500MB' or '2GB')"),
+        (["--executor", "spark"], "'spark' is no executor (try 'joblib', 'dask' or"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_a_mistake(command, tmp_path, options, words):
+    result = command("run", "steady", *options, "--out", tmp_path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert not list(tmp_path.glob("**/study.json"))
 
 
 TRACES = Path(__file__).parent / "data" / "traces"

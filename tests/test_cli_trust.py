@@ -36,7 +36,8 @@ def test_a_check_that_fails_is_told_with_what_happened_and_the_command_that_repl
     first, again, *records = result.stderr.splitlines()
     assert first.startswith("CheckFailed: complete_execution of e-")
     assert first.endswith("(documented, replication 0) [fences_hold]")
-    assert again.startswith("    again: contention-sim run claim_storm --check --seed 5 --replications 2 ")
+    assert again.startswith("    again: contention-sim run claim_storm --replication 0 --seed 5 --set ")
+    assert again.endswith(" --check")
     assert 1 < len(records) < 20
     assert not list(tmp_path.rglob("study.json"))
 

@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +16,7 @@ from sim import output, results
 from sim.analysis.records import ATTEMPT_ROWS, CONTENTIONS, conform
 from sim.output import ResultsError
 from tests.analysis.build import MS, Builder, S, write_study
+from tests.small import arguments
 
 CONFLICT = "lease_conflict"
 WINDOW_US = (0, 10 * S)
@@ -351,3 +354,59 @@ def test_a_place_that_cannot_be_written_is_found_before_the_run(tmp_path, monkey
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(ResultsError, match=f"{words}.*choose another --out"):
         output.begin(tmp_path, manifest_of())
+
+
+# --- a disk that is full ------------------------------------------------------------------------
+
+
+LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+sys.argv = ["contention-sim", *sys.argv[2:]]
+from sim.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("size", [1_000, 20_000])
+def test_a_file_that_cannot_grow_ends_the_study_with_one_message(tmp_path, size):
+    """A limit on the size of files, met within a part: exit 2, no traceback, no part that is half there."""
+    command = [sys.executable, "-c", LIMITED, str(size), "run", "claim_storm", "--no-plots"]
+    command += ["--replications", "1", "--out", str(tmp_path), "--set", "horizon.run=4s", *arguments()[2:]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("cannot write results to ")
+    assert "File too large" in done.stderr or "too large" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not [path for path in tmp_path.glob("**/parts/*") if not path.name.startswith(".")]
+    assert not list(tmp_path.glob("**/study.json"))
+
+
+@pytest.mark.parametrize("name", ["_parquet", "_write_json"])
+def test_a_full_disk_leaves_no_half_written_study(tmp_path, monkeypatch, name):
+    """Whichever file finds the disk full: the message says so, the parts are kept, the study comes later."""
+    manifest = manifest_of()
+    partial = output.begin(tmp_path, manifest)
+    for run in RUNS:
+        output.write_part(partial, run, run.window_us)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output, name, full)
+        with pytest.raises(ResultsError, match="the disk is full: make room, then run the same command"):
+            output.assemble(partial, manifest, host={})
+    assert len(output.finished_parts(partial)) == 6
+    assert not list(tmp_path.glob("**/study.json"))
+    assert files(output.assemble(partial, manifest, host={"seconds": 1})) == files(make(tmp_path / "other"))
+
+
+def test_parts_that_cannot_be_read_are_named(tmp_path):
+    """A file stands where the folder of parts was: the message names the place."""
+    partial = output.begin(tmp_path, manifest_of())
+    (partial / "parts").rmdir()
+    (partial / "parts").write_text("")
+    with pytest.raises(ResultsError, match=r"cannot read .*\.partial: a part of the path is a file"):
+        output.finished_parts(partial)

@@ -104,8 +104,9 @@ def test_headings_come_in_order_and_every_section_has_one(parsed):
     assert all(after - before <= 1 for before, after in pairwise(levels))
     titles = [text for _, text in parsed.all("h2")]
     assert titles == [
-        "The question", "What came out", "How often", "How long recovery takes", "Who was in whose way",
-        "When, and under which faults", "What the runs achieved", "What was checked", "How to do it again",
+        "The question", "How the arms differ", "What came out", "How often", "How long recovery takes",
+        "Who was in whose way", "When, and under which faults", "What the runs achieved", "What was checked",
+        "How to do it again",
     ]  # fmt: skip
     assert len(parsed.all("section")) == len(titles)
     assert parsed.all("html")[0][0] == {"lang": "en"}
@@ -114,17 +115,17 @@ def test_headings_come_in_order_and_every_section_has_one(parsed):
 
 def test_every_picture_is_described_and_inside_the_page(parsed):
     pictures = parsed.all("img")
-    assert len(pictures) == 8
+    assert len(pictures) == 10
     for attributes, _ in pictures:
         assert attributes["src"].startswith("data:image/png;base64,")
         assert len(attributes["alt"]) > 60
     assert "lease_conflict in documented: 80" in pictures[0][0]["alt"]
-    assert len(parsed.all("figcaption")) == 8
+    assert len(parsed.all("figcaption")) == 10
 
 
 def test_every_table_has_a_caption_and_headings_that_say_what_they_head(parsed):
     tables = parsed.all("table")
-    assert len(tables) == len(parsed.all("caption")) == 7
+    assert len(tables) == len(parsed.all("caption")) == 8
     assert all("scope" in attributes for attributes, _ in parsed.all("th"))
     regions = [attributes for attributes, _ in parsed.all("div") if attributes.get("role") == "region"]
     assert len(regions) == len(tables)

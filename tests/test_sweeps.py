@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from sim.analysis.sweeps import MEASURES, RUN_MEASURES
 from sim.cli import app
 from sim.output import ResultsError
 from sim.sweep_results import Sweep
+from tests.small import FRAGILE, arguments
 
 SHORT = [
     "horizon.warmup=0s", "horizon.run=3s", "horizon.drain=1s", "workload.arrivals.poisson.rate=40/s",
@@ -306,3 +308,19 @@ def sim_loads(text):
     from sim.scenario import loads
 
     return loads(text).resolved()
+
+
+def test_a_replication_that_fails_at_a_point_is_told_of_with_what_was_set_there(tmp_path):
+    """Exit 3; the command given carries the point's values, and fails in the same way."""
+    options = ["--grid", "schedulers.grant_ttl=20ms,30ms", "--replications", 3, "--out", tmp_path]
+    result = command("sweep", "claim_storm", *arguments(FRAGILE), *options, "--no-plots", "--json")
+    assert result.exit_code == 3
+    points = json.loads(result.stdout)["points"]
+    failed = [[failure["replication"] for failure in point["failed"]] for point in points]
+    assert failed[0] == [2]
+    again = next(line for line in result.stderr.splitlines() if "again: " in line)
+    words = shlex.split(again.partition("again: ")[2])
+    assert words[-2:] == ["--set", "schedulers.grant_ttl=20ms"]
+    replayed = command(*words[1:], "--no-plots", "--out", tmp_path)
+    assert replayed.exit_code == 3
+    assert "failed: own, replication 2: ZeroDivisionError" in replayed.stderr

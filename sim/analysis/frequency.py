@@ -81,7 +81,8 @@ def frequency(
         One row a run, in the order of the study: ``arm, replication, attempts, completed, intents``, the
         totals of its window (:func:`sim.analysis.outcomes.outcomes`).
     window_s
-        Length of the window in simulated seconds.
+        Length of the window in simulated seconds. A column ``window_s`` of the runs counts instead: what
+        each saw of it.
     met
         ``arm, replication, kind, intents_met`` (:func:`count_met`); without it, no last two columns.
 
@@ -124,7 +125,7 @@ def frequency_by(
     attempts
         Aggregated attempts: ``arm, replication, actor_kind, op, count``.
     window_s
-        Length of the window in simulated seconds.
+        Length of the window in simulated seconds; as for :func:`frequency`.
     by
         What the groups are: ``op``, ``actor_kind``, ``kind`` and ``op``, ...
 
@@ -213,9 +214,10 @@ def _rates(counts: pd.DataFrame, runs: pd.DataFrame, groups: pd.DataFrame, windo
     rows = []
     for arm, of_arm in runs.groupby("arm", sort=False):
         replications = of_arm["replication"].tolist()
+        observed_s = of_arm.get("window_s", window_s)
         for group in groups.itertuples(index=False, name=None):
             seen = np.array([per_run.get((arm, r, *group), 0) for r in replications], dtype=np.int64)
-            interval = rate_interval(seen, window_s)
+            interval = rate_interval(seen, observed_s)
             rows.append((arm, *group, int(seen.sum()), *interval))
     return pd.DataFrame(rows, columns=["arm", *keys, "count", "mean", "ci_low", "ci_high", "interval"])
 

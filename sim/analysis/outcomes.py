@@ -28,8 +28,7 @@ UNITS = {
     **{f"sojourn_{part}": "ms" for part in PARTS},
     "worked_s": "s", "wasted_s": "s", "wasted_share": "share of worked_s", "duplicates": "",
     "attempts_in_flight": "", "workers_at_work": "", "store_utilisation": "share",
-    "busiest_partition": "share",
-    "drain_s": "s",
+    "busiest_partition": "share", "drain_s": "s",
 }  # fmt: skip
 """The measures of a run and their units; those without are counts or, of levels, mean counts."""
 
@@ -62,27 +61,30 @@ def outcomes(
     Returns
     -------
     dict
-        By name, as in :data:`UNITS`. ``attempts``, ``unknown`` (no answer in time) and ``contentions`` were
+        By name, as in :data:`UNITS`, and ``window_s``, the window's length in simulated seconds.
+        ``attempts``, ``unknown`` (no answer in time) and ``contentions`` were
         done in the window. ``intents`` began in it; ``recovered`` ... ``relayed`` is how they ended.
         ``arrived`` executions were created in it, ``unfinished`` of them never ended; ``completed`` ones
         ended with success in it, wherever they began; ``goodput_per_s`` is that per second.
         ``amplification``: attempts of the intents begun in the window per one of them that recovered.
         ``fairness``: Jain's index of the completions of each worker. ``sojourn_*``: from creation to end,
         of executions that were created in the window and ended; the means of the parts sum to
-        ``sojourn_mean``. ``drain_s``: :func:`drain_s`. ``worked_s``: what workers spent on the executions
-        created in the window, then or later; ``wasted_s`` of it under leases that do not count;
-        ``duplicates``, how many of them two workers were at work on at once. Means over the window:
-        ``attempts_in_flight``, ``workers_at_work`` (slots), ``store_utilisation`` (busy sessions over all)
-        and that of the ``busiest_partition``. NaN where there
+        ``sojourn_mean``. ``worked_s``: what workers spent on the executions created in the window, then or
+        later; ``wasted_s`` of it under leases that do not count; ``duplicates``, how many of them two workers
+        were at work on at once. Means over the window: ``attempts_in_flight``, ``workers_at_work`` (slots),
+        ``store_utilisation`` (busy sessions over all) and that of the ``busiest_partition``. ``drain_s``: see
+        :func:`drain_s`. NaN where there
         is nothing to measure.
     """
     begun = intents.loc[intents["in_window"]]
+    window_s = (window_us[1] - window_us[0]) / US_PER_S
     ends = begun["resolution"].value_counts()
     arrived = executions.loc[executions["in_window"]]
     finished_us = executions["finished_us"]
     success = (executions["outcome"] == "success") & finished_us.between(*window_us, inclusive="left")
     completed, recovered = int(success.fillna(False).sum()), int(ends.get("recovered", 0))
     values: dict[str, float | int] = {
+        "window_s": window_s,
         "attempts": int(attempts["count"].sum()),
         "unknown": int(attempts.loc[attempts["answer"] == "unknown", "count"].sum()),
         "contentions": int(attempts.loc[attempts["kind"].notna(), "count"].sum()),
@@ -92,7 +94,7 @@ def outcomes(
         "arrived": len(arrived),
         "unfinished": int(arrived["finished_us"].isna().sum()),
         "completed": completed,
-        "goodput_per_s": completed * US_PER_S / (window_us[1] - window_us[0]),
+        "goodput_per_s": completed / window_s if window_s else np.nan,
         "amplification": int(begun["attempts"].sum()) / recovered if recovered else np.nan,
         "fairness": jain(_completions_by_worker(intents)),
     }
@@ -151,8 +153,8 @@ def summarise(runs: pd.DataFrame, measures: Sequence[str] = tuple(UNITS)) -> pd.
 
 
 def run_table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
-    """Make a table of runs from one dict a run: ``arm, replication`` and the measures, in a fixed order."""
-    return pd.DataFrame(list(rows), columns=[*RUN, *UNITS])
+    """Make a table of runs: ``arm, replication, window_s`` and the measures, in a fixed order."""
+    return pd.DataFrame(list(rows), columns=[*RUN, "window_s", *UNITS])
 
 
 def _completions_by_worker(intents: pd.DataFrame) -> np.ndarray:

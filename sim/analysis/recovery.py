@@ -20,7 +20,7 @@ from sim.analysis.frequency import KIND_NAMES, RUN, plain
 from sim.units import US_PER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,11 +33,11 @@ OK, TOO_FEW, NOT_REACHED, NONE_SEEN = "ok", "too few", "not reached", "none"
 
 EPISODE_COLUMNS = [*RUN, "kind", "root", "goal", "actor_kind", "since_us", "until_us", "latency_us", "end"]
 
-_OBSERVED = ("recovered", "open")
-
 CURVE_COLUMNS = ["arm", "kind", "at_us", "recovered", "low", "high", "incidence"]
 _CURVE_POINTS = 200
 _BAND_FROM = 10  # observations, as for a median
+
+_OBSERVED = ("recovered", "open")
 _ROUNDING = 1e-9
 _GRID = 4096
 _DRAWS_AT_ONCE = 128
@@ -319,27 +319,11 @@ def quantile_draws(
     numpy.ndarray
         Microseconds; infinity where a drawn curve does not reach the level; shape (draws, levels).
     """
-    seen = table.loc[table["end"].isin(_OBSERVED) & table["replication"].isin(replications)]
-    at_us = seen["latency_us"].to_numpy(dtype=float)
-    recovered = (seen["end"] == "recovered").to_numpy()
-    if not recovered.any():
-        return np.full((len(weights), len(levels)), np.inf)
-    grid, place = _on_grid(at_us, recovered)
-    run = pd.Index(replications).get_indexer(pd.Index(seen["replication"]))
-    shape = (len(replications), grid.size + 1)
-    cell = np.ravel_multi_index((run, place), shape)
-    # Whole numbers below 2^53 add up to the same float in any order: equal draws give equal bytes.
-    leaving, ended = (
-        np.bincount(cell, minlength=shape[0] * shape[1], weights=of).reshape(shape)
-        for of in (np.ones(len(seen)), recovered.astype(float))
-    )
-    found = np.empty((len(weights), len(levels)))
-    for first in range(0, len(weights), _DRAWS_AT_ONCE):
-        block = slice(first, first + _DRAWS_AT_ONCE)
-        weight = weights[block].astype(float)
-        at_risk = (weight @ leaving)[:, ::-1].cumsum(axis=1)[:, ::-1]
-        lost = np.divide(weight @ ended, at_risk, out=np.zeros_like(at_risk), where=at_risk > 0)
-        survival = np.cumprod(1 - lost, axis=1)[:, :-1]
+    found = np.full((len(weights), len(levels)), np.inf)
+    grid, blocks = _drawn_curves(table, replications, weights)
+    if grid.size == 0:
+        return found
+    for block, survival, _ in blocks:
         for column, q in enumerate(levels):
             reached = survival <= 1 - q + _ROUNDING
             found[block, column] = np.where(reached.any(axis=1), grid[reached.argmax(axis=1)], np.inf)
@@ -387,6 +371,63 @@ def _bootstrap(
     return ends
 
 
+def _band(
+    group: pd.DataFrame,
+    replications: NDArray[np.int64],
+    weights: NDArray[np.int64],
+    at_us: NDArray[np.float64],
+    level: float,
+) -> NDArray[np.float64]:
+    """Give the lower and upper end of the share recovered at given instants, over drawn replications.
+
+    Draws in which nothing was observed have no curve and are left out.
+    """
+    grid, blocks = _drawn_curves(group, replications, weights)
+    place = np.searchsorted(grid, at_us, side="right")
+    shares = []
+    for _, survival, observed in blocks:
+        share = np.hstack([np.zeros((len(survival), 1)), 1 - survival])
+        shares.append(share[observed][:, place])
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    return np.asarray(np.quantile(np.vstack(shares), tails, axis=0, method="inverted_cdf"))
+
+
+def _at(curve: Curve, at_us: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Read a step function at instants that are not before its first one."""
+    return np.asarray(curve.share[np.searchsorted(curve.at_us, at_us, side="right") - 1])
+
+
+def _drawn_curves(
+    table: pd.DataFrame, replications: NDArray[np.int64], weights: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]]:
+    """Give a grid of instants and, for blocks of draws, the Kaplan-Meier share not recovered by each.
+
+    With every block comes which of its draws observed anything.
+    """
+    seen = table.loc[table["end"].isin(_OBSERVED) & table["replication"].isin(replications)]
+    at_us = seen["latency_us"].to_numpy(dtype=float)
+    recovered = (seen["end"] == "recovered").to_numpy()
+    grid, place = _on_grid(at_us, recovered)
+    run = pd.Index(replications).get_indexer(pd.Index(seen["replication"]))
+    shape = (len(replications), grid.size + 1)
+    cell = np.ravel_multi_index((run, place), shape)
+    # Whole numbers below 2^53 add up to the same float in any order: equal draws give equal bytes.
+    leaving, ended = (
+        np.bincount(cell, minlength=shape[0] * shape[1], weights=of).reshape(shape)
+        for of in (np.ones(len(seen)), recovered.astype(float))
+    )
+
+    def blocks() -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.bool_]]]:
+        for first in range(0, len(weights), _DRAWS_AT_ONCE):
+            block = slice(first, first + _DRAWS_AT_ONCE)
+            weight = weights[block].astype(float)
+            at_risk = (weight @ leaving)[:, ::-1].cumsum(axis=1)[:, ::-1]
+            lost = np.divide(weight @ ended, at_risk, out=np.zeros_like(at_risk), where=at_risk > 0)
+            yield block, np.cumprod(1 - lost, axis=1)[:, :-1], at_risk[:, 0] > 0
+
+    return grid, blocks()
+
+
 def _on_grid(at_us: NDArray[np.float64], recovered: NDArray[np.bool_]) -> tuple[NDArray[np.float64], Any]:
     """Give the instants of recovery, or a grid of them, and the place of each latency on it, rounded up.
 
@@ -398,40 +439,3 @@ def _on_grid(at_us: NDArray[np.float64], recovered: NDArray[np.bool_]) -> tuple[
         grid = np.unique(np.quantile(at_us[recovered], ranks, method="inverted_cdf"))
     # Recoveries count before open ones at the same instant, as Kaplan and Meier have it.
     return grid, np.searchsorted(grid, at_us, side="left")
-
-
-def _in_order(group: pd.DataFrame) -> pd.DataFrame:
-    """Sort observations: recoveries before open ones at the same instant, as Kaplan and Meier have it."""
-    seen = group.loc[group["end"].isin(["recovered", "open"])]
-    return seen.sort_values(["latency_us", "end"], ascending=[True, False], kind="stable")
-
-
-def _band(
-    group: pd.DataFrame,
-    replications: NDArray[np.int64],
-    weights: NDArray[np.int64],
-    at_us: NDArray[np.float64],
-    level: float,
-) -> NDArray[np.float64]:
-    """Give the lower and upper end of the share recovered at given instants, over drawn replications."""
-    seen = _in_order(group)
-    recovered = (seen["end"] == "recovered").to_numpy()
-    replication = pd.Index(replications).get_indexer(pd.Index(seen["replication"]))
-    place = np.searchsorted(seen["latency_us"].to_numpy(dtype=float), at_us, side="right") - 1
-    observed = np.bincount(replication, minlength=replications.size)
-    weights = weights[weights @ observed > 0]  # where nothing was observed there is no curve
-    drawn = np.array([1 - _weighted_survival(recovered, row[replication])[place] for row in weights])
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    return np.asarray(np.quantile(drawn, tails, axis=0, method="inverted_cdf"))
-
-
-def _at(curve: Curve, at_us: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Read a step function at instants that are not before its first one."""
-    return np.asarray(curve.share[np.searchsorted(curve.at_us, at_us, side="right") - 1])
-
-
-def _weighted_survival(recovered: NDArray[np.bool_], weight: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give the Kaplan-Meier share not yet recovered after each of the weighted observations in time order."""
-    at_risk = weight[::-1].cumsum()[::-1]
-    leaving = np.divide(weight * recovered, at_risk, out=np.zeros(weight.size), where=at_risk > 0)
-    return np.asarray(np.cumprod(1 - leaving))

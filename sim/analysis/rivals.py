@@ -31,7 +31,8 @@ RACE_COLUMNS: Final = ["arm", "actor_kind", "rival_actor", "kind", "rival_age_us
 """What :func:`races` needs of the contentions."""
 
 BINS_PER_DECADE: Final = 8
-_PAIR: Final = ["actor_kind", "rival_kind"]
+PAIR: Final = ["actor_kind", "rival_kind"]
+"""Who was refused, and because of whom."""
 
 
 def races(contentions: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -80,8 +81,8 @@ def rivals(table: pd.DataFrame, arms: Sequence[str], by: Sequence[str] = ()) -> 
         add up to the contentions in the window; ``p50``, ``p90``, ``p99`` of the race windows in
         milliseconds. A row for each group that occurs, most frequent first within an arm.
     """
-    keys = [*_PAIR, *by]
-    summed = _quantiles(table, ["arm", *keys], "size")
+    keys = [*PAIR, *by]
+    summed = plain(_quantiles(table, ["arm", *keys], "size"))
     summed["_arm"] = summed["arm"].map({arm: place for place, arm in enumerate(arms)})
     summed = summed.sort_values(["_arm", "count", *keys], ascending=[True, False, *[True] * len(keys)])
     return summed.drop(columns="_arm").reset_index(drop=True)
@@ -141,7 +142,7 @@ _EDGES_US: Final = 10.0 ** (np.arange(18 * BINS_PER_DECADE + 1) / BINS_PER_DECAD
 
 def _quantiles(table: pd.DataFrame, keys: list[str], counted: str) -> pd.DataFrame:
     """Give the count of each group (``size`` of all, ``count`` of those with a rival) and its quantiles."""
-    groups = table.groupby(keys, sort=True)["rival_age_us"]
+    groups = table.groupby(keys, sort=True, observed=True)["rival_age_us"]
     counts = groups.agg(counted).rename("count")
     values = {key: _quantiles_ms(ages) for key, ages in groups}
     shown = pd.DataFrame([values[key] for key in counts.index], index=counts.index, columns=list(QUANTILES))

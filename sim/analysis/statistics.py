@@ -131,7 +131,7 @@ def poisson_interval(count: int, exposure: float, level: float = LEVEL) -> Inter
 
 
 def rate_interval(
-    counts: Sequence[int] | NDArray[np.int64], exposure: float, level: float = LEVEL
+    counts: Sequence[int] | NDArray[np.int64], exposure: ArrayLike, level: float = LEVEL
 ) -> Interval:
     """Give a rate of events from counts per replication.
 
@@ -144,18 +144,22 @@ def rate_interval(
     counts
         Events of each replication, zeros included.
     exposure
-        Length of one replication's window, in the unit of the rate (seconds for a rate per second).
+        Length of one replication's window, in the unit of the rate (seconds for a rate per second): of all
+        alike, or one a replication. A replication that saw nothing of its window (0) is left out.
     level
         Confidence level.
     """
-    replications, total = len(counts), int(np.sum(counts))
+    lengths = np.broadcast_to(np.asarray(exposure, dtype=float), np.shape(counts))
+    seen = np.asarray(counts)[lengths > 0]
+    lengths = lengths[lengths > 0]
+    replications, total = len(seen), int(seen.sum())
     if replications == 0:
         return Interval(np.nan, np.nan, np.nan, "none")
     if total < RARE_EVENTS:
-        return poisson_interval(total, replications * exposure, level)
+        return poisson_interval(total, float(lengths.sum()), level)
     if replications == 1:
-        return poisson_interval(total, exposure, level)._replace(method="poisson-one-replication")
-    interval = t_interval(np.asarray(counts, dtype=float) / exposure, level)
+        return poisson_interval(total, float(lengths.sum()), level)._replace(method="poisson-one-replication")
+    interval = t_interval(seen / lengths, level)
     return interval._replace(low=max(0.0, interval.low))
 
 

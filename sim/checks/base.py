@@ -39,19 +39,25 @@ class CheckFailed(Exception):  # noqa: N818 - the name says what happened
         The name of the check.
     records : tuple of str
         What was done last to the execution that it is about, the latest last.
+    arm, replication : str, int
+        The run that it happened in, once that is known.
     """
 
-    def __init__(self, check: str, message: str, records: Sequence[str] = ()) -> None:
-        super().__init__(
-            check, message, tuple(records)
-        )  # all of it, so that it can be sent to another process
+    def __init__(
+        self, check: str, message: str, records: Sequence[str] = (), arm: str = "", replication: int = 0
+    ) -> None:
+        # All of it, so that it can be sent to another process.
+        super().__init__(check, message, tuple(records), arm, replication)
         self.check = check
         self.message = message
         self.records = tuple(records)
+        self.arm = arm
+        self.replication = replication
 
     def of_run(self, arm: str, replication: int) -> CheckFailed:
         """Give it with the run that it happened in."""
-        return CheckFailed(self.check, f"{self.message} ({arm}, replication {replication})", self.records)
+        message = f"{self.message} ({arm}, replication {replication})"
+        return CheckFailed(self.check, message, self.records, arm, replication)
 
     def __str__(self) -> str:
         told = [f"    {record}" for record in self.records]

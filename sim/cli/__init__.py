@@ -6,10 +6,27 @@ failed, or two results differ; 4 not deterministic; 130 interrupted, what is fin
 
 from __future__ import annotations
 
-import typer
+import os
+import signal
+import sys
+from typing import Any
+
+
+def _end_interrupted(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """End without a traceback when Ctrl-C comes where no command is under way yet."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    print("interrupted", file=sys.stderr, flush=True)
+    os._exit(130)
+
+
+sys.excepthook = _end_interrupted  # before the first import that takes its time
+
+import typer  # noqa: E402
 
 # Everything heavier than typer is imported by the command that needs it: --help answers at once.
-from sim.cli import comparisons, fitting, scenarios, stories, studies, sweeps, trust
+from sim.cli import comparisons, fitting, scenarios, stories, studies, sweeps, trust  # noqa: E402
 
 HELP = """\
 Simulate contention in lease-based job engines: how often does each kind occur, how long does recovery take?
@@ -48,4 +65,7 @@ for command, says in (
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        app()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: nothing is left to interrupt

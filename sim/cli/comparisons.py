@@ -5,7 +5,24 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.options import JsonOption, ScenarioArgument, SetOption, progress, user_mistakes
+from sim.cli.options import (
+    EXIT_CHECK_FAILED,
+    ExecutorOption,
+    JobsOption,
+    JsonOption,
+    MaxAttemptsOption,
+    MaxMemoryOption,
+    MaxReplicationsOption,
+    MeasureOption,
+    PrecisionOption,
+    Replay,
+    ScenarioArgument,
+    SetOption,
+    progress,
+    tell_estimate,
+    told_failures,
+    user_mistakes,
+)
 from sim.cli.studies import show
 
 
@@ -26,7 +43,13 @@ def compare(
     replications: Annotated[
         int | None, typer.Option(min=1, help="Replications of each policy instead of the scenario's.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes at a time; results do not depend on it.")] = 1,
+    precision: PrecisionOption = None,
+    measure: MeasureOption = "goodput_per_s",
+    max_replications: MaxReplicationsOption = 100,
+    max_attempts: MaxAttemptsOption = None,
+    max_memory: MaxMemoryOption = None,
+    jobs: JobsOption = 1,
+    executor: ExecutorOption = "joblib",
     set_: SetOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
@@ -43,7 +66,11 @@ def compare(
       contention-sim compare claim_storm --policies full_jitter,no_jitter,constant --replications 20
       contention-sim compare worker_crashes --policies documented,naive --baseline naive
     """
-    with user_mistakes():
+    replay = Replay(scenario, seed, set_ or (), max_attempts)
+    with (
+        user_mistakes(),
+        told_failures(lambda run: replay.command(run["arm"], run["replication"])) as tell,
+    ):
         from sim import api
 
         named = None if policies is None else [name.strip() for name in policies.split(",") if name.strip()]
@@ -55,8 +82,17 @@ def compare(
                 replications=replications,
                 seed=seed,
                 overrides=list(set_ or []),
+                precision=precision,
+                measure=measure,
+                max_replications=max_replications,
+                max_attempts=max_attempts,
+                max_memory=max_memory,
                 jobs=jobs,
+                executor=executor,
                 out=out,
+                on_estimate=tell_estimate,
                 on_progress=on_progress,
             )
         show(study, pictures=plots, as_json=as_json)
+        if tell(study.failed):
+            raise typer.Exit(EXIT_CHECK_FAILED)

@@ -3,19 +3,32 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sim.cli.options import (
     EXIT_CHECK_FAILED,
+    ExecutorOption,
+    JobsOption,
     JsonOption,
+    MaxAttemptsOption,
+    MaxMemoryOption,
+    MaxReplicationsOption,
+    MeasureOption,
+    PrecisionOption,
+    Replay,
     ScenarioArgument,
     SetOption,
     failed_checks,
     progress,
+    tell_estimate,
+    told_failures,
     user_mistakes,
 )
+
+if TYPE_CHECKING:
+    from sim.results import Study
 
 
 def run(
@@ -31,7 +44,16 @@ def run(
     replications: Annotated[
         int | None, typer.Option(min=1, help="Replications instead of the scenario's.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes at a time; results do not depend on it.")] = 1,
+    replication: Annotated[
+        int | None, typer.Option(min=0, help="Run this one alone, as it is in the whole study.")
+    ] = None,
+    precision: PrecisionOption = None,
+    measure: MeasureOption = "goodput_per_s",
+    max_replications: MaxReplicationsOption = 100,
+    max_attempts: MaxAttemptsOption = None,
+    max_memory: MaxMemoryOption = None,
+    jobs: JobsOption = 1,
+    executor: ExecutorOption = "joblib",
     set_: SetOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
     check: Annotated[
@@ -67,12 +89,12 @@ def run(
       contention-sim run steady --replications 20 --jobs 2
       contention-sim run kinds/lease_conflict --check --trace
     """
-    again = ["contention-sim", "run", scenario, "--check"]
-    for option, value in (("--policy", policy), ("--seed", seed), ("--replications", replications)):
-        again += [] if value is None else [option, str(value)]
-    for change in set_ or ():
-        again += ["--set", change]
-    with user_mistakes(), failed_checks(again):
+    replay = Replay(scenario, seed, set_ or (), max_attempts)
+    with (
+        user_mistakes(),
+        failed_checks(lambda _, number: f"{replay.command(policy, number)} --check"),
+        told_failures(lambda run: replay.command(policy, run["replication"])) as tell,
+    ):
         from sim import api
 
         if trace or trace_window is not None:
@@ -86,8 +108,16 @@ def run(
                 replications=replications,
                 seed=seed,
                 overrides=list(set_ or []),
+                replication=replication,
+                precision=precision,
+                measure=measure,
+                max_replications=max_replications,
+                max_attempts=max_attempts,
+                max_memory=max_memory,
                 jobs=jobs,
+                executor=executor,
                 out=out,
+                on_estimate=tell_estimate,
                 keep_attempts=keep_attempts,
                 check=check,
                 on_progress=on_progress,
@@ -95,17 +125,17 @@ def run(
         if trace or trace_window is not None:
             print(write_trace(study, asked_us).words, file=sys.stderr)
         show(study, pictures=plots, as_json=as_json)
-        unmet = [e for e in study.document["expectations"] if not e["met"]]
+        unmet = [e for e in study.expectations if not e["met"]]
         for e in unmet:
             print(
                 f"expected {e['expected']} in {e['arm']}: {e['kind']} was seen {e['count']} times",
                 file=sys.stderr,
             )
-        if check and unmet:
+        if tell(study.failed) or (check and unmet):
             raise typer.Exit(EXIT_CHECK_FAILED)
 
 
-def show(study: Any, *, pictures: bool, as_json: bool) -> None:
+def show(study: "Study", *, pictures: bool, as_json: bool) -> None:
     """Draw the pictures and print the study."""
     drawn = _draw(study) if pictures else []
     if as_json:
@@ -120,7 +150,7 @@ def show(study: Any, *, pictures: bool, as_json: bool) -> None:
         print(f"report: {study.directory / 'report.html'}")
 
 
-def _draw(study: Any) -> list[Path]:
+def _draw(study: "Study") -> list[Path]:
     from sim.analysis.plots import save_plots
     from sim.report import write_report
 

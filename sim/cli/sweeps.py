@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.cli.options import JsonOption, ScenarioArgument, SetOption, progress, user_mistakes
+from sim.cli.options import (
+    EXIT_CHECK_FAILED,
+    ExecutorOption,
+    JobsOption,
+    JsonOption,
+    Replay,
+    ScenarioArgument,
+    SetOption,
+    progress,
+    told_failures,
+    user_mistakes,
+)
 
 GridOption = Annotated[
     list[str],
@@ -49,7 +60,8 @@ def sweep(
     replications: Annotated[
         int | None, typer.Option(min=1, help="Replications instead of the scenario's.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes at a time; results do not depend on it.")] = 1,
+    jobs: JobsOption = 1,
+    executor: ExecutorOption = "joblib",
     set_: SetOption = None,
     target: TargetOption = None,
     measure: MeasureOption = None,
@@ -71,7 +83,12 @@ def sweep(
       contention-sim sweep worker_crashes --grid workers.lease_ttl=1s..16s*2 --policies documented,naive
       contention-sim sweep claim_storm --grid schedulers.grant_ttl=10ms,50ms --grid schedulers.count=1,2,4
     """
-    with user_mistakes():
+    replay = Replay(scenario, seed, set_ or ())
+
+    def again(run: dict[str, Any]) -> str:
+        return replay.command(run["arm"] if policies else None, run["replication"], run["overrides"])
+
+    with user_mistakes(), told_failures(again) as tell:
         from sim import api
         from sim.scenario.grid import parse_axis
         from sim.sweep_results import HEADLINES, parameter_of, read_bound, read_measure
@@ -90,6 +107,7 @@ def sweep(
                 seed=seed,
                 overrides=list(set_ or []),
                 jobs=jobs,
+                executor=executor,
                 out=out,
                 on_progress=on_progress,
             )
@@ -103,12 +121,14 @@ def sweep(
                 "influence": result.influences(shown),
             }
             print(json.dumps(document, indent=2, allow_nan=False))
-            return
-        from sim.sweep_console import print_sweep
+        else:
+            from sim.sweep_console import print_sweep
 
-        print_sweep(result, shown, answers, crossings)
-        for picture in drawn:
-            print(f"picture: {picture}")
+            print_sweep(result, shown, answers, crossings)
+            for picture in drawn:
+                print(f"picture: {picture}")
+        if tell(result.failed):
+            raise typer.Exit(EXIT_CHECK_FAILED)
 
 
 def _draw(result: Any, measures: list[str]) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import yaml
 
 from sim.checks import CheckFailed
-from sim.run import run
+from sim.replication import run
 from sim.scenario import ScenarioError, loads
 
 if TYPE_CHECKING:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from sim.analysis.comparison import DIFFERENT
 from sim.analysis.plots import save_plots
 from sim.analysis.recovery import ENDS, NONE_SEEN, OK, QUANTILES
 from sim.analysis.rivals import NOBODY
 from sim.analysis.text import duration, number
+from sim.analysis.verdicts import subject
 from sim.contention import ContentionKind
 from sim.output import ResultsError
 from sim.report.pieces import Cell, code, facts, fold, items, picture, section, table, words
@@ -43,6 +45,9 @@ _CAPTIONS: Final = {
     "its own peak.",
     "kind_by_op": "Which operation met which kind, as counts.",
     "sojourn": "The mean time from creation to end of an execution, and its parts.",
+    "paired": "What each arm does to each measure, as a multiple of the baseline with its 95 % interval. "
+    "Filled marks are differences after Holm's correction.",
+    "pareto": "Work against time, with 95 % intervals. Lower and further left is better.",
     "rivals": "Who was refused because of whose operation, as counts, with the median race window.",
     "race_windows": "How long before a refusal its rival's operation had taken effect, on a logarithmic "
     "axis.",
@@ -102,6 +107,9 @@ def page(study: Study, pictures: Sequence[Path]) -> str:
         "checked": ("What was checked", _checked(study)),
         "again": ("How to do it again", _again(study)),
     }
+    if len(study.arms) > 1:
+        compared = [*_differences(study), *shown("paired", "pareto")]
+        sections = {"question": sections["question"], "arms": ("How the arms differ", compared)} | sections
     links = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, (title, _) in sections.items())
     inside = "\n".join(section(key, title, parts) for key, (title, parts) in sections.items())
     title = f"{study.name}: contention-sim report"
@@ -177,6 +185,34 @@ def _verdicts(document: dict[str, Any]) -> list[str]:
         met_all = "Everything that the scenario expects was met"
         lines.append(f"{unmet} of its expectations failed: see what was checked." if unmet else f"{met_all}.")
     return [items(lines)]
+
+
+def _differences(study: Study) -> list[str]:
+    """Tell every difference that is shown, and list what is not; all numbers stand in the table."""
+    lines = []
+    for arm in study.arms[1:]:
+        mine = [each for each in study.verdicts() if each["arm"] == arm]
+        lines += [each["text"] for each in mine if each["finding"] == DIFFERENT]
+        others = ", ".join(subject(each) for each in mine if each["finding"] != DIFFERENT)
+        lines += [f"{arm}: no difference shown in {others}."] if others else []
+    rows = [
+        [
+            words(subject(row)), words(row["arm"]),
+            words(row["unit"] if isinstance(row["unit"], str) else ""),
+            _number(row["baseline_value"]), _number(row["arm_value"]), _number(row["percent"]),
+            _number(row["percent_low"]), _number(row["percent_high"]), _number(row["p_holm"]),
+            words(row["finding"]),
+        ]
+        for row in study.paired().to_dict("records")
+        if row["baseline_value"] == row["baseline_value"] and (row["baseline_value"] or row["arm_value"])
+    ]  # fmt: skip
+    caption = (
+        f"Differences from {study.arms[0]}, replication by replication: in percent with 95 % intervals; "
+        "p-values after Holm's correction over each family of tests"
+    )
+    heads = ("Measure", "Arm", "Unit", study.arms[0], "Arm's value", "Percent", "95 % from", "95 % to",
+             "p (Holm)", "Finding")  # fmt: skip
+    return [items(lines) if lines else "", fold("Every difference", table(caption, heads, rows, left=3))]
 
 
 def _frequency(document: dict[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
 """Little simulations, whose whole log is asserted."""
 
-from sim.run import run
+from sim.replication import run
 from sim.scenario import loads
 
 # One worker, one scheduler, one partition; a request takes 100 us, service 50 us, a reply 200 us.

@@ -259,7 +259,7 @@ def test_a_reconciler_forgets_what_it_handed_out_when_that_lapses(monkeypatch):
             super().__init__(world, number)
             made.append(self)
 
-    monkeypatch.setattr("sim.run.Reconciler", Watched)
+    monkeypatch.setattr("sim.replication.Reconciler", Watched)
     result = simulate(
         "workload.arrivals={poisson: {rate: 200/s}}", "workers={count: 40, poll: 1ms, lease_ttl: 4ms}",
         "reconcilers={count: 1, lease_expiry: 2ms}", "schedulers.grant_ttl=2ms", "horizon.run=3s",

@@ -36,7 +36,7 @@ def made(arm, replication):
     build.contention(EMPTY, S // 2, op="read_eligible", actor_kind="scheduler", actor="scheduler/0")
     build.contention(EMPTY, 10 * S, op="read_eligible", actor_kind="scheduler", actor="scheduler/0")
     build.intent(5 * S, 5 * S + MS, goal="finish", execution=7)
-    build.execution(0, 5 * S)
+    build.execution(2 * S, 5 * S + replication)
     return build.run()
 
 
@@ -281,3 +281,63 @@ def test_what_is_not_there_cannot_be_drawn(study):
         plot.execution(study, 99)
     with pytest.raises(ValueError, match="worker/9 did nothing"):
         plot.worker(study, "worker/9")
+
+
+def test_the_parts_of_the_sojourn_fill_the_bar_of_an_arm(tmp_path):
+    """Two executions of 4 s and 2 s: 3 s on average, of which waiting is 1 s and work the rest."""
+    build = Builder()
+    for took, waited in ((4, 1.5), (2, 0.5)):
+        parts = {"waiting_us": int(waited * S), "work_us": int((took - waited) * S)}
+        build.execution(S, (1 + took) * S, **parts)
+    ax = plot.sojourn(write_study(tmp_path, [build.run()]))
+    widths = {bars.get_label(): bars.patches[0].get_width() for bars in ax.containers}
+    assert {part: width for part, width in widths.items() if width} == {"waiting": 1.0, "work": 2.0}
+    assert "3.00 s" in texts(ax)
+    assert clipped(ax.figure) == []
+
+
+def test_where_nothing_ended_the_sojourn_says_so(tmp_path):
+    assert "none ended" in texts(plot.sojourn(write_study(tmp_path, [Builder().run()])))
+
+
+# --- comparisons -------------------------------------------------------------------------------------
+
+
+def test_a_difference_is_a_multiple_of_the_baseline(tmp_path):
+    """documented meets 10 conflicts a replication and naive 20: twice as many, in every one of them."""
+    runs = []
+    for arm, count in (("documented", 10), ("naive", 20)):
+        for replication in range(3):
+            build = Builder(arm, replication)
+            for _ in range(count + replication):
+                build.contention(CONFLICT, S, build.intent(S, S + MS))
+            runs.append(build.run())
+    study = write_study(tmp_path, runs)
+    ax = plot.paired(study, families=["frequency"])
+    assert [label.get_text() for label in ax.get_yticklabels()] == [CONFLICT]
+    marks = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in marks] == pytest.approx([21 / 11])
+    assert "+90.9 %" in texts(ax)
+    assert ax.get_xlabel().startswith("times the value of documented")
+    assert clipped(ax.figure) == []
+
+
+def test_an_arm_alone_has_nothing_to_compare(quiet):
+    assert plot.paired(quiet).get_xlabel() == "one arm: there is nothing to compare"
+
+
+def test_work_and_time_of_each_arm_are_set_beside_each_other(tmp_path):
+    """naive makes twice the attempts and takes twice the time: documented alone is on the front."""
+    runs = []
+    for arm, factor in (("documented", 1), ("naive", 2)):
+        for replication in range(2):
+            build = Builder(arm, replication)
+            build.intent(S, S + MS, attempts=2 * factor)
+            build.execution(S, (1 + factor) * S)
+            runs.append(build.run())
+    ax = plot.pareto(write_study(tmp_path, runs))
+    marks = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in marks] == [(2, 1000), (4, 2000)]
+    assert [to_hex(line.get_markerfacecolor()) for line in marks] == ["#222222", "#ffffff"]
+    assert {"documented", "naive"} <= set(texts(ax))
+    assert clipped(ax.figure) == []

@@ -149,8 +149,7 @@ def test_no_word_is_clipped_and_pictures_are_saved_where_there_are_rivals(study,
     assert clipped(plots.rivals(study).figure) == clipped(plots.race_windows(study).figure) == []
     names = [
         "frequency.png", "recovery.png", "recovery_curves.png", "timeline.png", "kind_by_op.png",
-        "sojourn.png",
-        "rivals.png", "race_windows.png",
+        "sojourn.png", "paired.png", "rivals.png", "race_windows.png",
     ]  # fmt: skip
     first, second = (plots.save_plots(study, tmp_path / each) for each in "ab")
     assert [path.name for path in first] == names

@@ -5,7 +5,7 @@ from time import process_time
 
 import pytest
 
-from sim.run import run
+from sim.replication import run
 from sim.scenario import load
 from tests.benchmarks.skeleton import operations_per_second
 

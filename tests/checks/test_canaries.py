@@ -8,7 +8,7 @@ import sim.store.scheduling
 from sim.checks import CheckFailed
 from sim.ledger import stage_of
 from sim.record import Recorder
-from sim.run import run
+from sim.replication import run
 from sim.scenario import loads
 from sim.scenario.promises import ALWAYS, EVENTUALLY
 from sim.store import Ok, Refused, Store
@@ -188,9 +188,9 @@ def test_a_reply_from_the_future_is_caught(monkeypatch):
 
 def test_a_store_whose_clock_goes_back_is_caught(monkeypatch):
     """Each operation takes less than no time, so that what queues behind it begins before it."""
-    import sim.run
+    import sim.replication
 
-    original = sim.run.servers_of
+    original = sim.replication.servers_of
 
     def backwards(*arguments):
         servers = original(*arguments)
@@ -199,7 +199,7 @@ def test_a_store_whose_clock_goes_back_is_caught(monkeypatch):
             server.service = lengths.__next__
         return servers
 
-    monkeypatch.setattr(sim.run, "servers_of", backwards)
+    monkeypatch.setattr(sim.replication, "servers_of", backwards)
     error = failure(LIMITED, "store.partitions=1")
     assert error.check == "no_past_events"
     assert "took effect at" in error.message
@@ -313,10 +313,10 @@ def test_a_failure_tells_what_happened_to_the_execution_and_survives_its_way_bet
 
 def test_a_run_that_is_not_checked_has_no_checks_in_its_path(monkeypatch):
     """Neither are the checks made, nor is any operation or the kernel exchanged."""
-    import sim.run
+    import sim.replication
 
-    monkeypatch.setattr(sim.run, "Checks", None)
-    monkeypatch.setattr(sim.run, "CheckedKernel", None)
+    monkeypatch.setattr(sim.replication, "Checks", None)
+    monkeypatch.setattr(sim.replication, "CheckedKernel", None)
     scenario = loads(PAUSED)
     run(scenario, "own", scenario.retry)
 

@@ -12,7 +12,7 @@ from sim.fuzz.again import others
 from sim.fuzz.draw import draw
 from sim.fuzz.shrink import candidates, shrink
 from sim.fuzz.trial import as_yaml, try_text
-from sim.run import run
+from sim.replication import run
 from sim.scenario import load, loads
 from sim.store import Store
 

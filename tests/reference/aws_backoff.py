@@ -21,7 +21,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from sim.run import run
+from sim.replication import run
 from sim.scenario import load
 from sim.units import US_PER_MS
 

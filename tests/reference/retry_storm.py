@@ -21,7 +21,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sim.analysis.plots.base import DPI, FAINT, GRID, plain_frame
-from sim.run import run
+from sim.replication import run
 from sim.scenario import load
 from sim.units import US_PER_S
 from tests.reference.drawing import save

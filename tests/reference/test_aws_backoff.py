@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim.run import run
+from sim.replication import run
 from sim.scenario import load
 from tests.reference import aws_backoff
 from tests.reference.aws_backoff import CLIENTS, POLICIES, REPLICATIONS, scenario_with, table, trial, z_values

@@ -9,8 +9,8 @@ from collections import Counter
 
 import pytest
 
+from sim.replication import run
 from sim.retry import parse_policy
-from sim.run import run
 from sim.scenario import loads
 
 CALLS = 4_000

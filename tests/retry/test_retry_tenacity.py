@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
+from sim.replication import run
 from sim.retry import Action, Decision, PolicyError, parse_policy
 from sim.retry.tenacity_adapter import StreamRandom, Tenacity
-from sim.run import run
 from sim.scenario import load
 from tests.retry.helpers import POLL_US, K, build, refusal, scripted, seeded, waits_of
 

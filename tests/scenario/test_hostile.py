@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from sim.run import run
+from sim.replication import run
 from sim.scenario import ScenarioError, loads
 from tests.scenario.hostile import BASE, HOSTILE, PLACES, written
 

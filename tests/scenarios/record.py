@@ -15,12 +15,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from sim import output, results
-from sim.run import run
+from sim.replication import run
 from sim.scenario import load, shipped
 from sim.study import arm_of
 
 if TYPE_CHECKING:
-    from sim.run import RunResult
+    from sim.replication import RunResult
 
 FILE: Final = Path(__file__).parents[1] / "data" / "fingerprints.json"
 STATISTICS: Final = FILE.with_name("statistics.json")

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from sim.contention import KINDS
-from sim.run import run
+from sim.replication import run
 from sim.scenario import load, shipped
 
 NAMES = [kind.value for kind in KINDS]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim.run import run
+from sim.replication import run
 from sim.scenario import load, shipped
 from tests.scenarios.record import COMMAND, OVERRIDES, STATISTICS, UNDER_WAY, recorded, short_run, statistics
 

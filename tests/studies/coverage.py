@@ -36,7 +36,7 @@ import pandas as pd
 from scipy import stats
 
 from sim.analysis.statistics import t_interval
-from sim.run import run
+from sim.replication import run
 from sim.scenario import loads
 from sim.units import US_PER_MS
 

@@ -36,8 +36,8 @@ from sim.analysis.frequency import KIND_NAMES, count_contentions
 from sim.analysis.outcomes import UNITS, outcomes
 from sim.analysis.records import frame
 from sim.analysis.recovery import OK, episodes, quantile, recovery_curve
+from sim.replication import run
 from sim.rng import Streams
-from sim.run import run
 from sim.scenario import load
 from sim.study import arm_of
 

@@ -21,7 +21,7 @@ from tests.theory.notified import Notified
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sim.run import RunResult
+    from sim.replication import RunResult
     from sim.scenario import Scenario
 
 FIRST_SEED: Final = 20261126

@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 
 from sim.analysis.statistics import t_interval
-from sim.run import run
+from sim.replication import run
 from tests.theory import models
 
 if TYPE_CHECKING:

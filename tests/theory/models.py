@@ -16,7 +16,7 @@ from sim.scenario import loads
 from sim.units import US_PER_S
 
 if TYPE_CHECKING:
-    from sim.run import RunResult
+    from sim.replication import RunResult
     from sim.scenario import Scenario
 
     Observation = tuple[float, float]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim.run import run
+from sim.replication import run
 from tests.actors.little import attempts, simulate
 from tests.theory import models
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim.run import run
+from sim.replication import run
 from tests.theory import models
 from tests.theory.cases import EXPONENTIAL
 from tests.theory.notified import Notified

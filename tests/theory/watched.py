@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-import sim.run
+import sim.replication
 from sim.ledger import ENDED, LEASED, REFUSED, ExecutionLedger
 from sim.link import Link
 from sim.record import Recorder
@@ -19,7 +19,7 @@ from sim.record import Recorder
 if TYPE_CHECKING:
     import pytest
 
-    from sim.run import RunResult
+    from sim.replication import RunResult
     from sim.scenario import Scenario
 
 EXECUTIONS: Final = "executions"
@@ -107,13 +107,13 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Levels:
             levels.unanswered[process.owner.index, op.name, now_us] += 1
             super().send(process, op, *more, **named)
 
-    monkeypatch.setattr(sim.run, "ExecutionLedger", WatchedLedger)
-    monkeypatch.setattr(sim.run, "Recorder", WatchedRecorder)
-    monkeypatch.setattr(sim.run, "Link", WatchedLink)
+    monkeypatch.setattr(sim.replication, "ExecutionLedger", WatchedLedger)
+    monkeypatch.setattr(sim.replication, "Recorder", WatchedRecorder)
+    monkeypatch.setattr(sim.replication, "Link", WatchedLink)
     return levels
 
 
 def run_watched(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> tuple[RunResult, Levels]:
     """Run a scenario, and count its levels beside its records."""
     levels = watch(monkeypatch)
-    return sim.run.run(scenario, "watched", scenario.retry, keep_attempts=True), levels
+    return sim.replication.run(scenario, "watched", scenario.retry, keep_attempts=True), levels

@@ -85,6 +85,12 @@ class Drawable(Protocol):
     def race_histogram(self) -> pd.DataFrame:
         """Give the distribution of race windows (:func:`sim.analysis.rivals.race_histogram`)."""
 
+    def paired(self) -> pd.DataFrame:
+        """Give the arms compared with the first one (:func:`sim.analysis.comparison.compare_arms`)."""
+
+    def pareto(self) -> pd.DataFrame:
+        """Give work beside time for each arm (:func:`sim.analysis.comparison.pareto`)."""
+
     def summary(self) -> pd.DataFrame:
         """Give the measures of a run over replications (:func:`sim.analysis.outcomes.summarise`)."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 
 from sim.analysis.plots.base import DPI, STYLE
+from sim.analysis.plots.comparison import paired, pareto
 from sim.analysis.plots.curves import curves_figure
 from sim.analysis.plots.frequency import frequency_bars, frequency_figure
 from sim.analysis.plots.matrix import heatmap
@@ -38,8 +39,9 @@ def save_plots(study: Drawable, directory: str | Path) -> list[Path]:
     -------
     list of Path
         ``frequency.png`` and ``recovery.png``; where there was contention, ``recovery_curves.png``,
-        ``timeline.png``, ``kind_by_op.png`` and ``sojourn.png``; where there were rivals, ``rivals.png`` and
-        ``race_windows.png``.
+        ``timeline.png``, ``kind_by_op.png`` and ``sojourn.png``; with several
+        arms that can be compared ``paired.png`` and ``pareto.png``; where there were rivals, ``rivals.png``
+        and ``race_windows.png``.
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,6 +57,10 @@ def save_plots(study: Drawable, directory: str | Path) -> list[Path]:
                 "kind_by_op": heatmap(study).figure,
                 "sojourn": sojourn(study).figure,
             }
+        if len(study.arms) > 1:
+            compared = {"paired": paired(study), "pareto": pareto(study)}
+            # Where no arm has a value in every replication there is nothing to see.
+            figures |= {name: ax.figure for name, ax in compared.items() if ax.get_yticks().size}
         if (study.rivals()["rival_kind"] != NOBODY).any():
             figures |= {"rivals": rivals(study).figure, "race_windows": race_windows(study).figure}
         for name, figure in figures.items():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sim.actors.base import ACTIONS, World
 from sim.actors.flows import Dispatcher, FlowBuilder, FlowSubmitter
@@ -33,6 +34,7 @@ from sim.faults import Faults, draw_windows
 from sim.kernel import Kernel
 from sim.ledger import ExecutionLedger
 from sim.levels import Level, grid
+from sim.limits import Limits, Watch
 from sim.link import OPS, Link, servers_of
 from sim.record import Recorder, fingerprint
 from sim.rng import Streams
@@ -45,10 +47,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from sim.faults import FaultWindow
+    from sim.limits import Truncation
     from sim.link import Observer, Server
     from sim.retry import PolicySpec
     from sim.scenario import Scenario
     from sim.transactions import TransactionServer
+
+NO_LIMITS: Final = Limits()
 
 
 class RunResult(NamedTuple):
@@ -69,7 +74,9 @@ class RunResult(NamedTuple):
     faults : list of FaultWindow
         What was drawn.
     window_us : tuple of int
-        Start and end of the window that tables take.
+        Start and end of the window that tables take; it ends where the run did, when that was earlier.
+    truncation : Truncation or None
+        Where the run ended before its time, and because of which limit.
     """
 
     arm: str
@@ -83,6 +90,7 @@ class RunResult(NamedTuple):
     fingerprint: str
     faults: list[FaultWindow]
     window_us: tuple[int, int]
+    truncation: Truncation | None = None
 
 
 def run(
@@ -92,6 +100,7 @@ def run(
     replication: int = 0,
     *,
     keep_attempts: bool = False,
+    limits: Limits = NO_LIMITS,
     observer: Observer | None = None,
     check: bool = False,
 ) -> RunResult:
@@ -109,6 +118,8 @@ def run(
         Which one; together with the scenario's seed it determines every random draw.
     keep_attempts
         Give every attempt as a row besides.
+    limits
+        What the run may use; one that needs more ends early and says so.
     observer
         Sees every attempt at the store and at its caller; the records are the same.
     check
@@ -139,6 +150,7 @@ def run(
     spec = scenario.store
     servers = servers_of(spec, kernel, streams)
     link = Link(kernel, servers, recorder, ledger, scenario.link)
+    watch = Watch(limits, kernel, recorder)
     if observer is not None:
         link.observe(observer)
     workload = Workload(scenario.workload, streams, spec.partitions)
@@ -155,16 +167,17 @@ def run(
     with _rare_collections():
         workers = _start_actors(world, ledger, servers, windows, end_of_arrivals_us)
         kernel.run_until(end_us)
+    ended_us = kernel.now_us
     if checks is not None:
         checks.at_end()
     for worker in workers:
         worker.close()
-    recorder.end_all(end_us, "open")
+    recorder.end_all(ended_us, "open")
     recorder.leave_open(link.sent_and_open())
 
     contentions, intents = recorder.contentions(), recorder.intents()
     passed = [Level(edges) for _ in PARTS]
-    found = sojourns(ledger.changes(end_us), ledger.stretches(), OPERATIONS, end_us, passed)
+    found = sojourns(ledger.changes(ended_us), ledger.stretches(), OPERATIONS, ended_us, passed)
     executions = executions_table(found, workload.class_name, window_us)
     lines = [
         Line.of(IN_FLIGHT, "", recorder.in_flight),
@@ -181,12 +194,24 @@ def run(
         intents=_labelled(intents, arm, replication),
         executions=_labelled(executions, arm, replication),
         attempts=_labelled(recorder.attempts(), arm, replication),
-        series=_labelled(series_table(lines, edges, window_us), arm, replication),
+        series=_labelled(_until(series_table(lines, edges, window_us), ended_us), arm, replication),
         attempt_rows=_labelled(recorder.attempt_rows(), arm, replication) if keep_attempts else None,
         fingerprint=fingerprint([contentions, intents, executions]),
         faults=windows,
-        window_us=window_us,
+        window_us=_observed(window_us, ended_us),
+        truncation=watch.truncation,
     )
+
+
+def _observed(window_us: tuple[int, int], end_us: int) -> tuple[int, int]:
+    """Give the part of a window that lies before the end of the run."""
+    start_us, until_us = window_us
+    return start_us, max(start_us, min(until_us, end_us))
+
+
+def _until(series: pa.Table, end_us: int) -> pa.Table:
+    """Give the bins that a run has seen to their end: all of them, unless it was ended early."""
+    return series.filter(pc.less_equal(series["to_us"], end_us))
 
 
 def _at_work(ledger: ExecutionLedger, edges: np.ndarray, slots: int) -> Line:
