@@ -287,7 +287,10 @@ _RATES: Final = {
 FILES: Final[dict[str, tuple[str, dict[str, Column]]]] = {
     "frequency.csv": ("How often: a row for each arm and kind.", _FREQUENCY),
     "recovery.csv": ("How long: a row for each arm and kind.", _RECOVERY),
-    "outcomes.csv": ("What a run achieved: a row for each arm and replication.", _RUN | _OUTCOMES),
+    "outcomes.csv": (
+        "What a run achieved: a row for each arm and replication.",
+        _RUN | {"window_s": Column("What the run saw of the window.", "s")} | _OUTCOMES,
+    ),
     "attempts.csv": ("Attempts as counts: a row for each group of them in a run.", _ATTEMPTS),
     "rivals.csv": ("Who contends with whom: a row for each pair that occurs.", _RIVALS),
     "paired.csv": ("Comparison of arms (compare): a row for each arm and measure.", _PAIRED),
