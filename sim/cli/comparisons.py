@@ -61,6 +61,12 @@ def compare(
 
     Tells for each measure whether a difference is shown, with its interval, and sets work beside time. Leaves
     what `run` leaves, and paired.csv and pareto.csv.
+
+    \b
+    Examples:
+      contention-sim compare claim_storm --jobs 2
+      contention-sim compare claim_storm --policies full_jitter,no_jitter,constant --replications 20
+      contention-sim compare worker_crashes --policies documented,naive --baseline naive
     """
     replay = Replay(scenario, seed, set_ or (), max_attempts)
     with (
