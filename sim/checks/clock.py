@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sim.checks.base import Check, CheckFailed, Step, seconds
-from sim.kernel import Kernel
+from sim.kernel import HorizonReached, Kernel
 from sim.units import US_PER_MS
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ class CheckedKernel(Kernel):
         super().__init__()
         self._most = most_in_an_instant
         self._left = most_in_an_instant
-        self._stopped = False
 
     def step(self) -> None:
         """Process the next entry."""
@@ -66,16 +65,13 @@ class CheckedKernel(Kernel):
                 raise CheckFailed(TIME_GOES_ON, f"{self._most} events, and it is still {seconds(self._now)}")
         super().step()
 
-    def stop(self) -> None:
-        """End :meth:`run_until` as soon as what happens now is carried through, and leave the clock here."""
-        self._stopped = True
-
     def run_until(self, horizon_us: int) -> None:
         """Process everything that happens before ``horizon_us`` and leave the clock there."""
-        while self._queue and self._queue[0][0] < horizon_us:
-            self.step()
-            if self._stopped:
-                return
+        try:
+            while self._queue and self._queue[0][0] < horizon_us:
+                self.step()
+        except HorizonReached:
+            return  # a limit was reached
         self._now = max(self._now, horizon_us)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from sim.store.capabilities import check_capabilities
 from sim.store.leases import resume_attempt, start_attempt
 from sim.store.outcome import Ok, Refused
-from sim.store.partition import drop_grant, live_grant, not_a_number
+from sim.store.partition import drop_grant, give_slot_back, live_grant, not_a_number
 from sim.store.records import Grant
 from sim.store.state import (
     LEASED,
@@ -196,9 +196,7 @@ def requeue_lapsed_grant(store: Partition, now_ms: int, execution: Id) -> Outcom
         or now_ms <= grant.expires_at
     ):
         return Refused(op, "execution_not_eligible", ex.changed)
-    if grant.admission is not None:
-        store.release_slot(now_ms, grant.admission, execution)
-        grant.admission = None
+    give_slot_back(store, ex, now_ms)
     store.lapsing_grants.discard(execution)
     ex.lane.eligible.add(execution, ex.score)
     ex.changed = store.stamp

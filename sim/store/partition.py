@@ -202,6 +202,14 @@ def drop_grant(store: Partition, ex: Execution, now_ms: int) -> None:
         store.release_slot(now_ms, grant.admission, ex.id)
 
 
+def give_slot_back(store: Partition, ex: Execution, now_ms: int) -> None:
+    """Give back the slot that goes with a grant, which stays: nobody will get a slot's lease by it."""
+    grant = ex.grant
+    if grant is not None and grant.admission is not None:
+        store.release_slot(now_ms, grant.admission, ex.id)
+        grant.admission = None
+
+
 def make_eligible(store: Partition, ex: Execution, now_ms: int) -> None:
     """Put an execution into the eligible set at its place, unless a live grant keeps it out of it."""
     if store.granted_leave:

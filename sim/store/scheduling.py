@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from sim.store.executions import PRIORITY_MAX
 from sim.store.outcome import Ok, Refused
-from sim.store.partition import blocked_index, leave_eligible, make_eligible, not_a_number, not_active
+from sim.store.partition import (
+    blocked_index,
+    give_slot_back,
+    leave_eligible,
+    make_eligible,
+    not_a_number,
+    not_active,
+)
 from sim.store.state import BLOCKED_AS, ELIGIBLE_AS, Eligibility, Phase
 
 if TYPE_CHECKING:
@@ -97,6 +104,7 @@ def block_execution_for_admission(store: Partition, now_ms: int, execution: Id, 
     ex.state = blocked[state.attempt]
     ex.changed = store.stamp
     leave_eligible(store, ex)
+    give_slot_back(store, ex, now_ms)
     blocked_index(ex, ex.state.words["eligibility_state"]).add(execution, now_ms)
     return _BLOCKED
 
