@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sim.checks.base import Check, Step, seconds
 from sim.ledger import GRANTED, LOST, WAITING, stage_of
+from sim.store.records import Execution
 from sim.store.state import LAPSED, LEASED, REVOKED, Eligibility, Phase
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from sim.checks.checks import Checks
     from sim.store import Store
-    from sim.store.records import Execution
 
 
 def reason_of(store: Store, ex: Execution) -> str | None:
@@ -123,11 +123,7 @@ class RefusedUnchanged(Check):
                 )
 
 
-_OF_EXECUTION: Final = (
-    "admission", "attempt_id", "attempt_index", "changed", "delay_until", "epoch", "flow", "grant", "lane",
-    "lease_expires_at", "lease_id", "lease_revoked_at", "priority", "reclaim_count", "replay_count",
-    "retry_count", "state", "suspension", "total_attempts", "waitpoint", "worker",
-)  # fmt: skip
+_OF_EXECUTION: Final = tuple(name for name in Execution.__slots__ if name != "id")
 _PLACES: Final = ("eligible set", "delayed set", "lease expiry", "lapsing grants", "suspension timeouts")
 _SHOT = tuple[str, tuple[str, ...], tuple[Any, ...]]
 

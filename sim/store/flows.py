@@ -18,6 +18,7 @@ from sim.store.partition import (
     drop_grant,
     free_reserved_slot,
     free_slots,
+    give_slot_back,
     leave_eligible,
     make_eligible,
 )
@@ -164,6 +165,7 @@ def apply_dependency_to_child(
     if ex.state.phase is Phase.RUNNABLE:
         ex.state = WAITING_CHILDREN_AS[ex.state.attempt]
         leave_eligible(store, ex)
+        give_slot_back(store, ex, now_ms)
         blocked_index(ex, _BLOCKED).add(downstream, ex.created_at)
     return Ok({"already_applied": False, "unsatisfied": dependencies.unsatisfied})
 

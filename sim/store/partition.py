@@ -203,7 +203,7 @@ def drop_grant(store: Partition, ex: Execution, now_ms: int) -> None:
 
 
 def give_slot_back(store: Partition, ex: Execution, now_ms: int) -> None:
-    """Give back the slot that goes with a grant, which stays: nobody will get a slot's lease by it."""
+    """Give back the slot that goes with a grant; the grant itself stays, to be told that it is of no use."""
     grant = ex.grant
     if grant is not None and grant.admission is not None:
         store.release_slot(now_ms, grant.admission, ex.id)

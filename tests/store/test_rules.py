@@ -673,6 +673,20 @@ def test_contract_a_slot_goes_back_when_the_grant_is_requeued_dropped_or_replace
     assert _held(contract) == 0
 
 
+@pytest.mark.parametrize("block", ["dependency", "admission"])
+def test_contract_a_slot_goes_back_when_its_granted_execution_is_blocked(contract, block):
+    """Its claim is refused from then on, and whom it waits for may wait for the slot."""
+    contract.create_execution(0, "e1", "A")
+    contract.check_admission_and_record(0, "q1", "e1", 1, 0, 1)
+    contract.issue_claim_grant(0, "e1", "w1", "A", 10, (), "q1")
+    if block == "dependency":
+        contract.apply_dependency_to_child(1, "f1", "edge", "e0", "e1")
+    else:
+        contract.block_execution_for_admission(1, "e1", "waiting_for_quota")
+    assert _held(contract) == 0
+    assert contract.claim_execution(2, "e1", "w1", "l1", 100, "a1").code == "execution_not_leaseable"
+
+
 def test_contract_a_slot_goes_back_when_the_admitted_call_is_refused_its_grant(contract):
     contract.check_admission_and_record(0, "q1", "e1", 1, 0, 1)
     assert contract.release_admission(0, "q1", "e9").values == {"outcome": "released"}
