@@ -7,7 +7,7 @@ DEV    := $(VENV)/.locked-dev
 JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test test-all notebooks lint format bench reference theory reference-policies studies lock clean
+.PHONY: run test test-all notebooks lint format bench docs reference theory reference-policies studies lock clean
 .DEFAULT_GOAL := run
 
 # The virtual environment is made anew only when a lock file changed: each stamp holds the checksum
@@ -51,6 +51,9 @@ format: $(DEV)
 
 bench: $(DEV)  ## ratios against a bare SimPy skeleton, measured within one run
 	$(BIN)/python -m pytest tests/benchmarks -m "" -s -p no:xdist
+
+docs: $(DEV)  ## docs/reference.md, from the code
+	$(BIN)/python -m tests.docs.reference
 
 reference: $(STAMP)  ## the pictures that the README shows, and the gallery
 	$(BIN)/contention-sim run claim_storm --jobs $(JOBS) --out $(VENV)/reference

@@ -49,10 +49,15 @@ _RUNS_SHOWN: Final = 8
 _HOW_TO_READ: Final = (
     "How to read: counts are refused attempts of all replications, per 1,000 attempts, and per simulated "
     "second: the mean of the replications with its 95 % interval (p: exact Poisson, for few events or one "
-    "replication). Recovery runs from the first refusal of that kind to success; its quantiles are those of "
-    "the Kaplan-Meier curve over recovered and open. 'too few': fewer than 5/(1-q) observations; 'not "
-    "reached': too many were still open when the run ended. A race window runs from the rival's operation to "
-    "the one that was refused because of it."
+    "replication). Recovery counts what actors wanted to achieve and met that kind on the way to. Recovered: "
+    "achieved; satisfied: nothing left to do, by someone else's doing; abandoned: given up; open: still "
+    "going when the run ended. It takes from the first refusal of that kind to success; its quantiles are "
+    "those of the Kaplan-Meier curve over recovered and open. 'too few': fewer than 5/(1-q) observations; "
+    "'not reached': too many were still open. A race window runs from the rival's operation to the one that "
+    "was refused because of it."
+)
+_HOW_TO_FOLLOW: Final = (
+    "Single episodes, attempt by attempt: contention-sim explain DIR --kind KIND, with the folder below."
 )
 
 _HOW_TO_READ_EFFECTS: Final = (
@@ -116,6 +121,8 @@ def _report(study: Study, width: int) -> Iterator[Text | Table]:
     yield Text()
     yield from _warmup(study)
     yield Text(_HOW_TO_READ, "dim")
+    if not rivals.empty:
+        yield Text(_HOW_TO_FOLLOW, "dim")
     # One line, however long, so that the path can be copied.
     yield Text(f"Files: {study.directory}", no_wrap=True, overflow="ignore")
 
@@ -178,15 +185,16 @@ def _tables(kinds: Sequence[dict[str, Any]], width: int) -> list[Table]:
     if width >= _ONE_TABLE_FROM_COLUMNS:
         return [_table(kinds, width, [*_FREQUENCY, *_RECOVERY])]
     met = [kind for kind in kinds if kind["episodes"]]
-    return [_table(kinds, width, _FREQUENCY), *([_table(met, width, _RECOVERY)] if met else [])]
+    often = _table(kinds, width, _FREQUENCY, "how often")
+    return [often, *([_table(met, width, _RECOVERY, "recovery from")] if met else [])]
 
 
 _FREQUENCY: Final = ("count", "per 1,000", "per s", "95 % interval")
 _RECOVERY: Final = (*ENDS, *QUANTILES)
 
 
-def _table(kinds: Sequence[dict[str, Any]], width: int, columns: Sequence[str]) -> Table:
-    table = plain_table(("kind", *columns), left=1)
+def _table(kinds: Sequence[dict[str, Any]], width: int, columns: Sequence[str], head: str = "kind") -> Table:
+    table = plain_table((head, *columns), left=1)
     for kind in kinds:
         name = ContentionKind(kind["kind"])
         label = name.value if width >= _NAMES_FROM_COLUMNS else name.facts.label
@@ -227,7 +235,7 @@ def _rivals(table: pd.DataFrame) -> Iterator[Text | Table]:
         return
     yield Text()
     total = int(table["count"].sum())
-    shown = plain_table(("refused", "because of", "count", "share", "median race window"), left=2)
+    shown = plain_table(("who is refused", "because of", "count", "share", "median race window"), left=2)
     for row in pairs.head(_PAIRS_SHOWN).to_dict("records"):
         window = "too few" if math.isnan(row["p50"]) else duration(row["p50"])
         share = f"{row['count'] / total:.1%}"
@@ -339,7 +347,7 @@ def _pareto(study: Study) -> Iterator[Text | Table]:
         work, time = map(str, axes)
         front = ", ".join(rows.loc[rows["on_front"], "arm"])
         yield Text(
-            f"- {_AXES[work]} against {_AXES[time]}: no arm is better in both than {front or '(none)'}"
+            f"- {_AXES[work]} against {_AXES[time]}: no other arm is better in both than {front or '(none)'}"
         )
         for row in rows.loc[rows["shown"] != ""].to_dict("records"):
             yield Text(f"  {row['arm']} is beaten in both by {row['shown']}")

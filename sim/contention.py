@@ -204,3 +204,11 @@ def kind_of(op: str, code: str, cause: Cause | None = None) -> ContentionKind | 
     if kind is None and code not in _MISTAKES:
         raise KeyError(f"no kind is known for code {code!r} of {op}")
     return kind
+
+
+def codes_of(kind: ContentionKind) -> list[str]:
+    """Give the engine's codes that make a kind, with the operation where a code alone does not tell."""
+    plain = [code for code, its in _BY_CODE.items() if its is kind]
+    if kind_of("deliver_signal", "invalid_token", "missing") is kind:
+        plain.append("invalid_token (no such waitpoint)")
+    return plain + [f"{code} of {op}" for (op, code), its in _BY_OP_AND_CODE.items() if its is kind]

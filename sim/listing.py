@@ -28,8 +28,8 @@ def policies() -> Listing:
     rows = [[", ".join([p.name, *p.aliases]), p.formula, p.defaults, p.scope, p.source] for p in registered()]
     # What the formulas take for granted stands once, above them.
     title = (
-        "retry policies; n is the number of the retry, from 1; U(a, b) is drawn evenly; attempts count the "
-        "first; a class of one's own is given as module:Class"
+        "retry policies, by name and aliases; n is the number of the retry, from 1; U(a, b) is drawn evenly "
+        "between a and b; attempts count the first; a class of your own is given as module:Class"
     )
     return title, ["name (aliases)", "formula", "defaults", "state", "source"], rows
 
@@ -39,14 +39,18 @@ def scenarios() -> Listing:
     from sim.scenario import load, shipped
 
     rows = [[name, " ".join(load(name).about.split())] for name in sorted(shipped())]
-    return "shipped scenarios", ["name", "what it shows"], rows
+    return "shipped scenarios, to be run by name: contention-sim run NAME", ["name", "what it shows"], rows
 
 
 def distributions() -> Listing:
     """List the distributions of durations."""
     from sim.distributions import catalogue
 
-    return "distributions of durations", ["name", "example", "formula"], [list(row) for row in catalogue()]
+    return (
+        "distributions of durations; Q(u) is what a share u of all durations stays below",
+        ["name", "example", "formula"],
+        [list(row) for row in catalogue()],
+    )
 
 
 def rules() -> Listing:
@@ -60,7 +64,31 @@ def rules() -> Listing:
         [name, rule.meaning, ", ".join(rule.values), *(values[preset][name] for preset in values)]
         for name, rule in RULES.items()
     ]
-    return "rules of the store", ["rule", "meaning", "values", *values], rows
+    return (
+        "rules of the store, for store.rules; contract, valkey and postgres are the dialects",
+        ["rule", "meaning", "values", *values],
+        rows,
+    )
+
+
+def measures() -> Listing:
+    """List what a run is measured by: what arms are compared by and sweeps ask for."""
+    from sim.analysis.columns import MEASURE_MEANINGS
+    from sim.analysis.outcomes import UNITS
+    from sim.analysis.recovery import QUANTILES
+
+    rows = [[name, unit or "count", MEASURE_MEANINGS[name]] for name, unit in UNITS.items()]
+    rows.append(["rate of KIND", "1/s", "Contentions of a kind per simulated second of the window."])
+    rows += [
+        [
+            f"recovery_{name} of KIND",
+            "ms",
+            f"Time from an intent's first refusal of a kind to its success: quantile {q:g} of the "
+            "Kaplan-Meier curve of all replications; needs 5 / (1 - quantile) observations.",
+        ]
+        for name, q in QUANTILES.items()
+    ]
+    return "measures of a run (sweep --measure, --target)", ["measure", "unit", "meaning"], rows
 
 
 def checks() -> Listing:
@@ -72,7 +100,7 @@ def checks() -> Listing:
         for word, promises in (("always", ALWAYS), ("eventually", EVENTUALLY))
         for name, promise in promises.items()
     ]
-    return "checks of a run", ["check", "expect", "claim", "holds where"], rows
+    return "checks of a run (run --check)", ["check", "expect", "claim", "holds where"], rows
 
 
 def catalogue(name: str) -> pd.DataFrame:
@@ -110,7 +138,7 @@ def print_listing(title: str, columns: list[str], rows: list[list[str]]) -> None
     from sim.console import make_console
 
     console = make_console()
-    console.print(Text(f"{title} ({columns[0]})"), highlight=False)
+    console.print(Text(title), highlight=False)
     for name, *facts in rows:
         console.print(Text(f"\n{name}", style="bold"), highlight=False)
         grid = Table.grid(padding=(0, 2))
@@ -122,6 +150,7 @@ def print_listing(title: str, columns: list[str], rows: list[list[str]]) -> None
 LISTS: Final[dict[str, Callable[[], Listing]]] = {
     "kinds": kinds,
     "policies": policies,
+    "measures": measures,
     "scenarios": scenarios,
     "distributions": distributions,
     "rules": rules,

@@ -195,7 +195,7 @@ def test_a_comparison_is_told_in_words(comparison):
 def test_work_is_set_against_time_without_a_score(comparison):
     text = " ".join(printed(comparison, 120).split("Work against time")[1].split())
     assert "patient 61.3 300 2.00 1.99 s 3.00 s" in text
-    assert "- attempts against mean sojourn: no arm is better in both than documented, twin -" in text
+    assert "- attempts against mean sojourn: no other arm is better in both than documented, twin -" in text
 
 
 def test_the_warmup_is_advised_once_for_arms_alike(comparison):

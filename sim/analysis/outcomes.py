@@ -222,7 +222,5 @@ def by_class(executions: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
         "succeeded": (inside["outcome"] == "success").fillna(False).astype(int),
         "unfinished": inside["finished_us"].isna().astype(int),
     })  # fmt: skip
-    counts = table.groupby(["arm", "class"]).sum().reset_index()
-    return counts.sort_values(
-        "arm", key=lambda arm: arm.map(list(arms).index), kind="stable", ignore_index=True
-    )
+    counts = table.groupby(["arm", "class"]).sum()
+    return counts.reindex(list(arms), level="arm").reset_index()

@@ -28,28 +28,39 @@ import typer  # noqa: E402
 # Everything heavier than typer is imported by the command that needs it: --help answers at once.
 from sim.cli import comparisons, fitting, scenarios, stories, studies, sweeps, trust  # noqa: E402
 
+HELP = """\
+Simulate contention in lease-based job engines: how often does each kind occur, how long does recovery take?
+
+Begin with `contention-sim run claim_storm`; `contention-sim list scenarios` shows what else there is to run,
+and `contention-sim COMMAND --help` what a command does, with examples.
+"""
+
 app = typer.Typer(
     name="contention-sim",
-    help="Simulate contention in lease-based job engines: how often each kind occurs and how long it lasts.",
+    help=HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 
-app.command()(studies.run)
-app.command()(comparisons.compare)
-app.command()(sweeps.sweep)
-app.command()(fitting.fit)
-app.command()(stories.report)
-app.command()(stories.explain)
-app.command()(trust.conform)
-app.command()(trust.diff)
-app.command()(trust.fuzz)
-app.command()(scenarios.init)
-app.command()(scenarios.validate)
-app.command("list")(scenarios.list_)
-app.command()(scenarios.schema)
+for command, says in (
+    (studies.run, "Simulate a scenario: how often, how long; a table, files, pictures."),
+    (comparisons.compare, "Compare retry policies on the same workload, with intervals."),
+    (sweeps.sweep, "Vary values of a scenario; find the smallest that is good enough."),
+    (fitting.fit, "Turn measured times into distributions of a scenario."),
+    (stories.report, "Write report.html of a study: one page that needs no other file."),
+    (stories.explain, "Tell what happened, attempt by attempt: typical and worst episodes."),
+    (trust.conform, "Replay recordings of the real engine against the model of its store."),
+    (trust.diff, "Name the first record in which two studies differ."),
+    (trust.fuzz, "Run random scenarios with all checks."),
+    (scenarios.init, "Write a commented scenario to start from."),
+    (scenarios.validate, "Check scenarios without running them."),
+    (scenarios.list_, "List kinds, policies, measures, scenarios, distributions, rules, checks."),
+    (scenarios.schema, "Print the JSON Schema of a scenario, for editors."),
+):
+    app.command(command.__name__.rstrip("_"), short_help=says)(command)
 
 
 def main() -> None:

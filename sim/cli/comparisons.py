@@ -10,6 +10,7 @@ from sim.cli.options import (
     ExecutorOption,
     JobsOption,
     JsonOption,
+    KeepAttemptsOption,
     MaxAttemptsOption,
     MaxMemoryOption,
     MaxReplicationsOption,
@@ -52,6 +53,7 @@ def compare(
     executor: ExecutorOption = "joblib",
     set_: SetOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
+    keep_attempts: KeepAttemptsOption = False,
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -59,6 +61,12 @@ def compare(
 
     Tells for each measure whether a difference is shown, with its interval, and sets work beside time. Leaves
     what `run` leaves, and paired.csv and pareto.csv.
+
+    \b
+    Examples:
+      contention-sim compare claim_storm --jobs 2
+      contention-sim compare claim_storm --policies full_jitter,no_jitter,constant --replications 20
+      contention-sim compare worker_crashes --policies documented,naive --baseline naive
     """
     replay = Replay(scenario, seed, set_ or (), max_attempts)
     with (
@@ -84,6 +92,7 @@ def compare(
                 jobs=jobs,
                 executor=executor,
                 out=out,
+                keep_attempts=keep_attempts,
                 on_estimate=tell_estimate,
                 on_progress=on_progress,
             )

@@ -45,6 +45,12 @@ def fit(
     Exponential, lognormal, gamma, weibull and pareto are fitted by maximum likelihood, for link, store and
     work apart; the best by the criterion is written. The Kolmogorov-Smirnov test beside it counts with the
     parameters being fitted (parametric bootstrap). The picture shows shares and quantiles.
+
+    \b
+    Examples:
+      contention-sim fit timings.csv
+      contention-sim fit timings.csv --map ping=link --map thumbnail=work.image --map backup=skip
+      contention-sim fit timings.csv --empirical --out measured.yaml
     """
     with user_mistakes():
         from sim.analysis import fitting

@@ -15,7 +15,13 @@ def validate(
     ],
     set_: SetOption = None,
 ) -> None:
-    """Check scenarios without running them; exit 2 when one has a mistake."""
+    """Check scenarios without running them; exit 2 when one has a mistake.
+
+    \b
+    Examples:
+      contention-sim validate mine.yaml
+      contention-sim validate claim_storm --set workers.count=128
+    """
     mistakes = 0
     for scenario in scenarios:
         try:
@@ -32,7 +38,14 @@ def validate(
 
 
 def schema() -> None:
-    """Print the JSON Schema of a scenario, for completion in editors."""
+    """Print the JSON Schema of a scenario, for completion in editors.
+
+    Scenarios name it in their first line: # yaml-language-server: $schema=scenario.schema.json
+
+    \b
+    Examples:
+      contention-sim schema > scenario.schema.json
+    """
     from sim.scenario import json_schema
 
     print(json.dumps(json_schema(), indent=2))
@@ -43,7 +56,12 @@ def init(
         "scenario.yaml"
     ),
 ) -> None:
-    """Write a commented starter scenario; never over an existing file."""
+    """Write a commented starter scenario; never over an existing file.
+
+    \b
+    Examples:
+      contention-sim init mine.yaml
+    """
     with user_mistakes():
         from sim.scenario import ScenarioError, starter
 
@@ -60,10 +78,20 @@ def init(
 def list_(
     what: Annotated[
         str,
-        typer.Argument(metavar="WHAT", help="kinds, policies, scenarios, distributions, rules, checks."),
+        typer.Argument(
+            metavar="WHAT", help="kinds, policies, measures, scenarios, distributions, rules or checks."
+        ),
     ],
 ) -> None:
-    """List what there is: kinds, policies, scenarios, distributions, rules, checks."""
+    """List what there is: kinds, policies, measures, scenarios, distributions, rules, checks.
+
+    The same, with every key of a scenario and every column of the results, stands in docs/reference.md.
+
+    \b
+    Examples:
+      contention-sim list kinds
+      contention-sim list policies
+    """
     with user_mistakes():
         from sim import listing
 

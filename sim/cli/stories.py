@@ -11,7 +11,12 @@ StudyArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder o
 
 
 def report(directory: StudyArgument) -> None:
-    """Write report.html, one page of a study that needs no other file, and draw its pictures anew."""
+    """Write report.html, one page of a study that needs no other file, and draw its pictures anew.
+
+    \b
+    Examples:
+      contention-sim report results/claim_storm/STUDY-ID
+    """
     with user_mistakes():
         from sim import results
         from sim.report import write_report
@@ -31,7 +36,17 @@ def explain(
     replication: Annotated[int, typer.Option(min=0, help="Of which replication, with --execution.")] = 0,
     full: Annotated[bool, typer.Option("--full", help="Every event of a long story.")] = False,
 ) -> None:
-    """Tell the story of a median, a p99 and an abandoned episode of a kind, from the records."""
+    """Tell the story of a median, a p99 and an abandoned episode of a kind, from the records.
+
+    Every attempt of the intent, the rival's operation in between, and what the policy answered and how long
+    it waited, with times from the first refusal on.
+
+    \b
+    Examples:
+      contention-sim explain results/claim_storm/STUDY-ID
+      contention-sim explain results/claim_storm/STUDY-ID --kind claim_grant_expired
+      contention-sim explain results/claim_storm/STUDY-ID --execution 17 --replication 0
+    """
     with user_mistakes():
         from sim import results
         from sim.analysis import stories

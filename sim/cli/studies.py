@@ -12,6 +12,7 @@ from sim.cli.options import (
     ExecutorOption,
     JobsOption,
     JsonOption,
+    KeepAttemptsOption,
     MaxAttemptsOption,
     MaxMemoryOption,
     MaxReplicationsOption,
@@ -35,7 +36,10 @@ def run(
     scenario: ScenarioArgument,
     policy: Annotated[
         str | None,
-        typer.Option(help="Retry policy instead of the scenario's: one of its own, or a registered one."),
+        typer.Option(
+            help="Retry policy instead of the scenario's: one that it lists, one of `list policies`, or a "
+            "class of your own as module:Class."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the scenario's.")] = None,
     replications: Annotated[
@@ -59,9 +63,7 @@ def run(
             "--check", help="Watch all invariants; exit with 3 when one, or what the scenario expects, fails."
         ),
     ] = False,
-    keep_attempts: Annotated[
-        bool, typer.Option("--keep-attempts", help="Write every attempt as a row, to attempts.parquet.")
-    ] = False,
+    keep_attempts: KeepAttemptsOption = False,
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
     trace: Annotated[
         bool, typer.Option("--trace", help="Write trace.json.gz, a timeline for https://ui.perfetto.dev.")
@@ -76,8 +78,15 @@ def run(
 ) -> None:
     """Run a scenario: how often each kind of contention occurs, and how long recovery takes.
 
-    Leaves tables (CSV), records (Parquet) and plots (PNG) under results/SCENARIO/STUDY-ID/, and prints a
-    table. The same inputs write the same bytes to the same place.
+    Leaves tables (CSV), records (Parquet), plots (PNG) and report.html under results/SCENARIO/STUDY-ID/, and
+    prints a table. The same inputs write the same bytes to the same place.
+
+    \b
+    Examples:
+      contention-sim run claim_storm
+      contention-sim run claim_storm --policy naive --set workers.count=128 --set schedulers.grant_ttl=1s
+      contention-sim run steady --replications 20 --jobs 2
+      contention-sim run kinds/lease_conflict --check --trace
     """
     replay = Replay(scenario, seed, set_ or (), max_attempts)
     with (

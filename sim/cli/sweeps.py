@@ -42,7 +42,10 @@ TargetOption = Annotated[
 ]
 MeasureOption = Annotated[
     list[str] | None,
-    typer.Option("--measure", help="What to print, draw, rank and compare arms by. May be repeated."),
+    typer.Option(
+        "--measure",
+        help="What to print, draw, rank and compare arms by: one of `list measures`. May be repeated.",
+    ),
 ]
 
 
@@ -72,6 +75,13 @@ def sweep(
     results/SCENARIO/SWEEP-ID/. All points and arms face the same replications. With two or more policies it
     says from which value of the first numeric parameter on each beats the first. A sweep that was killed goes
     on where it stopped; one that is finished is answered from its folder.
+
+    \b
+    Examples:
+      contention-sim sweep claim_storm --grid workers.count=16,32,64 --replications 5 --jobs 2
+      contention-sim sweep steady --grid workers.count=8..24:4 --target 'sojourn_p99 < 2s'
+      contention-sim sweep worker_crashes --grid workers.lease_ttl=1s..16s*2 --policies documented,naive
+      contention-sim sweep claim_storm --grid schedulers.grant_ttl=10ms,50ms --grid schedulers.count=1,2,4
     """
     replay = Replay(scenario, seed, set_ or ())
 

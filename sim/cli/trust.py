@@ -24,6 +24,10 @@ def conform(
     """Replay recordings of the real engine against the store; exit 3 when a step differs.
 
     After every step status, code, values and the seven dimensions of the execution must agree exactly.
+
+    \b
+    Examples:
+      contention-sim conform tests/data/traces
     """
     with user_mistakes():
         from sim.conformance import conform as replay
@@ -43,6 +47,10 @@ def diff(
 
     Tells besides what differs of their inputs (versions, seeds, scenario), and whether the statistics do
     although the records are the same.
+
+    \b
+    Examples:
+      contention-sim diff results/steady/STUDY-ID other/steady/STUDY-ID
     """
     with user_mistakes():
         from sim.diff import diff as compare
@@ -64,6 +72,10 @@ def fuzz(
 
     One in twenty is run again in processes with other hash seeds. Exit 3 when something failed, 4 when a
     run that was repeated came out otherwise.
+
+    \b
+    Examples:
+      contention-sim fuzz --runs 20 --seed 7
     """
     with user_mistakes():
         from sim.fuzz import fuzz as campaign

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import BeforeValidator, Field, model_validator
 
 from sim.contention import KINDS
-from sim.retry.backoff import FullJitter
 from sim.retry.breakers import AnyBreaker  # noqa: TC001 - pydantic reads the annotations
 from sim.retry.budgets import AnyBudget  # noqa: TC001 - pydantic reads the annotations
 from sim.retry.catalogue import AnyBackoff  # noqa: TC001 - pydantic reads the annotations
@@ -72,7 +71,7 @@ def _kind_name(value: object) -> str:
 class ComposedSpec(PolicySpec):
     """A policy made of parts."""
 
-    backoff: AnyBackoff = field(FullJitter(), "How long to wait before a retry.")
+    backoff: AnyBackoff = field({"full_jitter": {}}, "How long to wait before a retry.")
     limits: Limits = field({}, "What ends an intent that goes on failing.")
     routing: RoutingField = field("documented", "What to do about a kind, operation by operation.")
     per_kind: dict[Annotated[str, BeforeValidator(_kind_name)], AnyBackoff | None] = field(
