@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sim import plot
     from sim.api import compare, run, sweep
+    from sim.conformance import conform
     from sim.contention import ContentionKind
+    from sim.listing import catalogue
     from sim.results import Study
     from sim.scenario import load
     from sim.sweep_results import Sweep, open  # noqa: A004 - sim.open is the public name
 
 _HOMES = {
+    "catalogue": "sim.listing",
     "compare": "sim.api",
+    "conform": "sim.conformance",
     "run": "sim.api",
     "sweep": "sim.api",
     "open": "sim.sweep_results",
@@ -34,7 +38,10 @@ _HOMES = {
 
 _MODULES = ("plot",)
 
-__all__ = ["ContentionKind", "Study", "Sweep", "compare", "load", "open", "plot", "run", "sweep"]
+__all__ = [
+    "ContentionKind", "Study", "Sweep", "catalogue", "compare", "conform", "load", "open", "plot", "run",
+    "sweep",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

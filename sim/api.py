@@ -136,6 +136,7 @@ def compare(
     jobs: int = 1,
     executor: str = "joblib",
     out: str | Path = "results",
+    keep_attempts: bool = False,
     on_estimate: Callable[[Estimate], None] | None = None,
     on_progress: Progress | None = None,
 ) -> Study:
@@ -154,7 +155,7 @@ def compare(
         Instead of the scenario's.
     precision, measure, max_replications
         As for :func:`run`; every arm is as precise, and all have the same number of replications.
-    overrides, max_attempts, max_memory, jobs, executor, out, on_estimate, on_progress
+    overrides, max_attempts, max_memory, jobs, executor, out, keep_attempts, on_estimate, on_progress
         As for :func:`run`.
 
     Returns
@@ -182,6 +183,7 @@ def compare(
         name=find(scenario).stem,
         out=out,
         jobs=jobs,
+        keep_attempts=keep_attempts,
         executor=executor,
         precision=precision_of(precision, measure, max_replications),
         limits=limits_of(max_attempts, max_memory),

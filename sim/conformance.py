@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sim.store import VALKEY, Store
+from sim.store import VALKEY, Store, preset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -113,7 +113,7 @@ class Report:
         return "\n".join(lines)
 
 
-def conform(paths: Iterable[Path | str], rules: StoreRules = VALKEY) -> Report:
+def conform(paths: Iterable[Path | str], rules: StoreRules | str = VALKEY) -> Report:
     """Replay recordings.
 
     Parameters
@@ -121,14 +121,17 @@ def conform(paths: Iterable[Path | str], rules: StoreRules = VALKEY) -> Report:
     paths
         Files, or folders whose ``*.jsonl.gz`` are taken in the order of their names.
     rules
-        The dialect to compare with.
+        The dialect to compare with, or its name.
 
     Raises
     ------
     RecordingError
         When a path does not exist, a folder holds none, or a file is not in the format.
+    ValueError
+        When there is no dialect of that name.
     """
-    return Report([_replay(path, rules) for path in _files(paths)])
+    dialect = preset(rules) if isinstance(rules, str) else rules
+    return Report([_replay(path, dialect) for path in _files(paths)])
 
 
 def _files(paths: Iterable[Path | str]) -> Iterator[Path]:

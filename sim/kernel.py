@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 _URGENT, _NORMAL = 0, 1
 
 
-class _HorizonReached(Exception):  # noqa: N818 - a signal, not an error
-    """Ends :meth:`Kernel.run_until`."""
+class HorizonReached(Exception):  # noqa: N818 - a signal, not an error
+    """Ends :meth:`Kernel.run_until`, at its horizon or because of :meth:`Kernel.stop`."""
 
 
 def _reach_horizon(_: object) -> None:
-    raise _HorizonReached
+    raise HorizonReached
 
 
 class Kernel(Environment):
@@ -89,7 +89,7 @@ class Kernel(Environment):
                 else:
                     heappush(queue, entry)
                     simpy_step()
-        except _HorizonReached:
+        except HorizonReached:
             pass
 
 

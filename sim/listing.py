@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pandas as pd
+
     Listing = tuple[str, list[str], list[list[str]]]
     """Title, column names, rows."""
 
@@ -99,6 +101,32 @@ def checks() -> Listing:
         for name, promise in promises.items()
     ]
     return "checks of a run (run --check)", ["check", "expect", "claim", "holds where"], rows
+
+
+def catalogue(name: str) -> pd.DataFrame:
+    """Give what ``contention-sim list NAME`` shows, as a table.
+
+    Parameters
+    ----------
+    name
+        One of :data:`LISTS`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row an item, its facts in columns; the items' names are the index.
+
+    Raises
+    ------
+    ValueError
+        When there is no such list.
+    """
+    import pandas as pd
+
+    if name not in LISTS:
+        raise ValueError(f"there is no list {name!r}; there are {', '.join(LISTS)}")
+    _, columns, rows = LISTS[name]()
+    return pd.DataFrame(rows, columns=columns).set_index(columns[0])
 
 
 def print_listing(title: str, columns: list[str], rows: list[list[str]]) -> None:

@@ -168,7 +168,7 @@ def run(
         workers = _start_actors(world, ledger, servers, windows, end_of_arrivals_us)
         kernel.run_until(end_us)
     ended_us = kernel.now_us
-    if checks is not None:
+    if checks is not None and watch.truncation is None:  # else the end is not that of the scenario
         checks.at_end()
     for worker in workers:
         worker.close()

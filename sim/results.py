@@ -23,9 +23,9 @@ from sim.analysis import frequency as frequencies
 from sim.analysis import levels as series_over_time
 from sim.analysis import recovery as recoveries
 from sim.analysis import rivals as rivalries
-from sim.analysis import warmup
+from sim.analysis import stories, warmup
 from sim.analysis.comparison import compare_arms, pareto
-from sim.analysis.outcomes import summarise
+from sim.analysis.outcomes import by_class, summarise
 from sim.analysis.records import frame
 from sim.analysis.sojourn import PARTS
 from sim.output import FORMAT, PAIRED_STREAM, ResultsError
@@ -238,6 +238,11 @@ class Study:
         """Give the measures of :meth:`outcomes` over replications, with intervals (:func:`summarise`)."""
         return summarise(self._runs)
 
+    def by_class(self) -> pd.DataFrame:
+        """Give what became of the executions of each class (:func:`sim.analysis.outcomes.by_class`)."""
+        columns = ["arm", "class", "finished_us", "outcome", "in_window"]
+        return by_class(self.executions(columns), self.arms)
+
     def attempt_counts(self) -> pd.DataFrame:
         """Give the attempts, counted by run, actor kind, operation, answer and code.
 
@@ -379,6 +384,30 @@ class Study:
                 "keep_attempts=True, for a row each"
             )
         return self._records("attempts", columns)
+
+    def explain(self, kind: str, arm: str | None = None, *, full: bool = False) -> str:
+        """Tell a median, a p99 and an abandoned episode of a kind (:mod:`sim.analysis.stories`).
+
+        Parameters
+        ----------
+        kind
+            One of :attr:`kinds`.
+        arm
+            Of which arm; by default the first.
+        full
+            Every event of a long story, instead of its beginning and end.
+
+        Raises
+        ------
+        ResultsError
+            When there is no such arm, or the kind was not met.
+        """
+        chosen = self._arm(self.arms[0] if arm is None else arm)
+        try:
+            stories.kinds_to_explain(self, kind)
+        except ValueError as error:
+            raise ResultsError(str(error)) from None
+        return "\n".join(stories.explain_kind(self, kind, chosen, full=full))
 
     # --- documents ---------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import pytest
 import simpy
 from simpy.events import AnyOf
 
+from sim.checks.clock import CheckedKernel
 from sim.kernel import Kernel, Process
 
 
@@ -165,3 +166,19 @@ def test_a_killed_process_never_moves_again():
     process.resume("reply")
     kernel.run_until(100)
     assert log == ["closed"]
+
+
+def test_a_run_that_is_stopped_carries_through_what_happens_and_leaves_the_clock_there():
+    """Of three calls at one instant and one later, the first stops the run: no other happens."""
+    for kernel in (Kernel(), CheckedKernel(100)):
+        seen = []
+
+        def first(_, kernel=kernel, seen=seen):
+            kernel.stop()
+            seen.append(("first", kernel.now_us))
+
+        kernel.call_at(5, first)
+        kernel.call_at(5, seen.append, "second")
+        kernel.call_at(7, seen.append, "later")
+        kernel.run_until(10)
+        assert (seen, kernel.now_us) == ([("first", 5)], 5)

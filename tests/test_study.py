@@ -226,6 +226,14 @@ def test_what_was_going_on_when_a_run_was_ended_is_open(tmp_path):
     assert intents.loc[intents["resolution"] == "open", "end_us"].eq(at_us).all()
 
 
+def test_a_run_that_was_ended_early_need_not_have_come_to_rest(tmp_path):
+    """Its invariants are watched to where it ended; what must hold after the drain is not asked."""
+    scenario = load("claim_storm", [*SMALL[:3], "replications=1", "expect={eventually: [drained]}"])
+    limits = Limits(attempts=300)
+    study = run_study(scenario, ARMS[:1], name="storm", out=tmp_path, limits=limits, check=True)
+    assert [run["attempts"] for run in study.truncated] == [300]
+
+
 def test_a_limit_that_is_not_reached_changes_nothing_but_the_name(tmp_path):
     free = study_of(tmp_path, ARMS[:1], replication=0)
     bound = study_of(tmp_path, ARMS[:1], replication=0, limits=Limits(10**9, 2**50))

@@ -78,12 +78,12 @@ class Line(NamedTuple):
 
 def intent_lines(intents: pa.Table, edges: Ints) -> list[Line]:
     """Make the lines of open intents from the records of a run, a goal each."""
-    goal = np.array(intents["goal"].to_pylist(), object)
+    goals, goal = _codes(intents["goal"])
     begins, ends = (intents[name].to_numpy() for name in ("start_us", "end_us"))
     lines = []
     for name in GOALS:
-        mine = goal == name
-        if mine.any():
+        if name in goals:
+            mine = goal == goals[name]
             level = Level(edges)
             level.add(begins[mine], ends[mine])
             lines.append(Line.of(INTENTS, name, level))
@@ -92,14 +92,19 @@ def intent_lines(intents: pa.Table, edges: Ints) -> list[Line]:
 
 def contention_lines(contentions: pa.Table, edges: Ints) -> list[Line]:
     """Count the contentions of a run in each bin, a line for each kind that occurs."""
-    kind = np.array(contentions["kind"].to_pylist(), object)
+    kinds, kind = _codes(contentions["kind"])
+    bins = edges.size - 1
     place = np.searchsorted(edges, contentions["done_us"].to_numpy(), side="right") - 1
-    inside = place < edges.size - 1
-    return [
-        Line(CONTENTIONS, name, np.bincount(place[inside & (kind == name)], minlength=edges.size - 1))
-        for name in KIND_NAMES
-        if (kind == name).any()
-    ]
+    inside = place < bins
+    counts = np.bincount(kind[inside] * bins + place[inside], minlength=len(kinds) * bins)
+    by_kind = counts.reshape(len(kinds), bins)
+    return [Line(CONTENTIONS, name, by_kind[kinds[name]]) for name in KIND_NAMES if name in kinds]
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[dict[str, int], Ints]:
+    """Give the names that occur in a column, by their numbers, and the number in each row."""
+    names = column.unify_dictionaries().combine_chunks()
+    return {name: code for code, name in enumerate(names.dictionary.to_pylist())}, names.indices.to_numpy()
 
 
 def series_table(lines: Sequence[Line], edges: Ints, window_us: tuple[int, int]) -> pa.Table:

@@ -198,3 +198,29 @@ def _levels(series: pd.DataFrame) -> dict[str, float | int]:
         "store_utilisation": float(store.mean()),
         "busiest_partition": float(store.max()),
     }
+
+
+def by_class(executions: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
+    """Count what became of the executions of each class.
+
+    Parameters
+    ----------
+    executions
+        Records with ``arm, class, finished_us, outcome, in_window``.
+    arms
+        In the order of the study.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``arm, class, arrived, succeeded, unfinished`` over all replications, of the executions that were
+        created in the window: all, those that ended with success, those that never ended.
+    """
+    inside = executions.loc[executions["in_window"]]
+    table = pd.DataFrame({
+        "arm": inside["arm"].astype(str), "class": inside["class"].astype(str), "arrived": 1,
+        "succeeded": (inside["outcome"] == "success").fillna(False).astype(int),
+        "unfinished": inside["finished_us"].isna().astype(int),
+    })  # fmt: skip
+    counts = table.groupby(["arm", "class"]).sum()
+    return counts.reindex(arms, level="arm").reset_index()

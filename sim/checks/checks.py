@@ -132,19 +132,12 @@ class Checks:
 
         return carry_out
 
-    def at_end(self) -> list[str]:
+    def at_end(self) -> None:
         """Look at what the run has come to: every execution, and what the scenario expects of the end.
 
-        Returns
-        -------
-        list of str
-            What the scenario expects and the rules do not promise: nobody looked.
+        What it expects and the rules do not promise is not looked for (:mod:`sim.scenario.promises`).
         """
         self.accounted.at_end(self.kernel.now_us)
-        unpromised = []
         for name in self.scenario.expect.eventually:
             if is_promised(name, self.scenario):
                 EVENTUALLY[name](self)
-            else:
-                unpromised.append(name)
-        return unpromised

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sim.checks.base import Check, CheckFailed, Step, seconds
-from sim.kernel import Kernel
+from sim.kernel import HorizonReached, Kernel
 from sim.units import US_PER_MS
 
 if TYPE_CHECKING:
@@ -67,8 +67,11 @@ class CheckedKernel(Kernel):
 
     def run_until(self, horizon_us: int) -> None:
         """Process everything that happens before ``horizon_us`` and leave the clock there."""
-        while self._queue and self._queue[0][0] < horizon_us:
-            self.step()
+        try:
+            while self._queue and self._queue[0][0] < horizon_us:
+                self.step()
+        except HorizonReached:
+            return  # a limit was reached
         self._now = max(self._now, horizon_us)
 
 

@@ -10,6 +10,7 @@ from sim.cli.options import (
     ExecutorOption,
     JobsOption,
     JsonOption,
+    KeepAttemptsOption,
     MaxAttemptsOption,
     MaxMemoryOption,
     MaxReplicationsOption,
@@ -52,6 +53,7 @@ def compare(
     executor: ExecutorOption = "joblib",
     set_: SetOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
+    keep_attempts: KeepAttemptsOption = False,
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -90,6 +92,7 @@ def compare(
                 jobs=jobs,
                 executor=executor,
                 out=out,
+                keep_attempts=keep_attempts,
                 on_estimate=tell_estimate,
                 on_progress=on_progress,
             )

@@ -32,6 +32,9 @@ SetOption = Annotated[
         "--set", metavar="PATH=VALUE", help="Replace one value, e.g. workers.count=128. May be repeated."
     ),
 ]
+KeepAttemptsOption = Annotated[
+    bool, typer.Option("--keep-attempts", help="Write every attempt as a row, to attempts.parquet.")
+]
 JobsOption = Annotated[
     int, typer.Option("--jobs", min=1, help="Processes at a time; results do not depend on it.")
 ]

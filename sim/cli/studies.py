@@ -12,6 +12,7 @@ from sim.cli.options import (
     ExecutorOption,
     JobsOption,
     JsonOption,
+    KeepAttemptsOption,
     MaxAttemptsOption,
     MaxMemoryOption,
     MaxReplicationsOption,
@@ -62,9 +63,7 @@ def run(
             "--check", help="Watch all invariants; exit with 3 when one, or what the scenario expects, fails."
         ),
     ] = False,
-    keep_attempts: Annotated[
-        bool, typer.Option("--keep-attempts", help="Write every attempt as a row, to attempts.parquet.")
-    ] = False,
+    keep_attempts: KeepAttemptsOption = False,
     plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
     trace: Annotated[
         bool, typer.Option("--trace", help="Write trace.json.gz, a timeline for https://ui.perfetto.dev.")

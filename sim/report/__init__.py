@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from sim.analysis.comparison import DIFFERENT
+from sim.analysis.comparison import DETAILS, DIFFERENT, TAILS
 from sim.analysis.plots import save_plots
 from sim.analysis.recovery import ENDS, NONE_SEEN, OK, QUANTILES
 from sim.analysis.rivals import NOBODY
@@ -188,12 +188,13 @@ def _verdicts(document: dict[str, Any]) -> list[str]:
 
 
 def _differences(study: Study) -> list[str]:
-    """Tell every difference that is shown, and list what is not; all numbers stand in the table."""
+    """Tell the differences of the main measures, and what shows none; all numbers stand in the table."""
     lines = []
     for arm in study.arms[1:]:
         mine = [each for each in study.verdicts() if each["arm"] == arm]
-        lines += [each["text"] for each in mine if each["finding"] == DIFFERENT]
-        others = ", ".join(subject(each) for each in mine if each["finding"] != DIFFERENT)
+        main = [each for each in mine if each["family"] not in (DETAILS, TAILS)]
+        lines += [each["text"] for each in main if each["finding"] == DIFFERENT]
+        others = ", ".join(subject(each) for each in main if each["finding"] != DIFFERENT)
         lines += [f"{arm}: no difference shown in {others}."] if others else []
     rows = [
         [
