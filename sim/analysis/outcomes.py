@@ -223,4 +223,4 @@ def by_class(executions: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
         "unfinished": inside["finished_us"].isna().astype(int),
     })  # fmt: skip
     counts = table.groupby(["arm", "class"]).sum()
-    return counts.reindex(arms, level="arm").reset_index()
+    return counts.reindex(list(arms), level="arm").reset_index()
