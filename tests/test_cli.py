@@ -149,7 +149,7 @@ def test_list_shows_what_there_is(what, shown, command):
 def test_list_of_something_else_says_what_can_be_listed(command):
     result = command("list", "animals")
     assert result.exit_code == 2
-    assert "kinds, policies, scenarios, distributions, rules" in result.stderr
+    assert "kinds, policies, measures, scenarios, distributions, rules, checks" in result.stderr
 
 
 def test_the_schema_is_json(command):

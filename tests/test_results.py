@@ -292,3 +292,17 @@ def test_the_warmup_is_advised_from_the_executions_under_way(study):
     table = study.warmup_advice()
     assert table["arm"].tolist() == ["naive", "documented"]
     assert table["warmup_s"].tolist() == [1.0, 1.0]
+
+
+def test_a_study_tells_a_kind_and_names_what_it_was_asked_for_in_vain(study):
+    kind = study.kinds[0]
+    assert study.explain(kind).splitlines()[0] == kind
+    for asked, message in ((("no_such_kind",), "there is no kind"), ((kind, "no_arm"), "no arm 'no_arm'")):
+        with pytest.raises(ResultsError, match=message):
+            study.explain(*asked)
+
+
+def test_the_classes_of_a_study_sum_to_its_arrivals(study):
+    outcomes = study.outcomes().groupby("arm")[["arrived", "unfinished"]].sum()
+    classes = study.by_class().groupby("arm")[["arrived", "unfinished"]].sum()
+    assert classes.to_dict() == outcomes.to_dict()

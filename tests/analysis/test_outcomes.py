@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from sim.analysis.outcomes import UNITS, outcomes, run_table, summarise
+from sim.analysis.outcomes import UNITS, by_class, outcomes, run_table, summarise
 from sim.analysis.sojourn import PARTS
 from tests.analysis.build import MS, Builder, S
 
@@ -152,3 +152,21 @@ def test_what_never_ended_has_no_drain_time():
     build.execution(1 * S, 2 * S)
     build.execution(1 * S)
     assert math.isnan(measure(build)["drain_s"])
+
+
+def test_each_class_has_its_arrivals_successes_and_what_never_ended():
+    """What was created before the window counts nowhere; arms stand in the order of the study."""
+    rows = [
+        ("b", "short", 1.0, "success", True),
+        ("a", "short", 1.0, "success", True),
+        ("a", "short", 2.0, "failed", True),
+        ("a", "short", None, None, True),
+        ("a", "long", None, None, True),
+        ("a", "long", None, None, False),
+    ]
+    executions = pd.DataFrame(rows, columns=["arm", "class", "finished_us", "outcome", "in_window"])
+    assert by_class(executions, ["b", "a"]).values.tolist() == [
+        ["b", "short", 1, 1, 0],
+        ["a", "long", 1, 0, 1],
+        ["a", "short", 3, 1, 1],
+    ]

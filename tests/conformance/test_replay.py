@@ -126,3 +126,12 @@ def test_what_is_no_recording_is_said_to_be_none(tmp_path):
                 )
             ]
         )
+
+
+def test_a_dialect_can_be_named_and_another_one_differs():
+    """The documents of the engine promise what its code does not do: the comparison can fail."""
+    first = TRACES / "core-01.jsonl.gz"
+    assert conform([first], "valkey").as_dict() == conform([first]).as_dict()
+    assert conform([first], "contract").agreed < conform([first]).agreed
+    with pytest.raises(ValueError, match="there is no dialect 'mysql'"):
+        conform([first], "mysql")
