@@ -52,7 +52,7 @@ from sim.units import US_PER_S
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Number of the layout and meaning of the files; a reader refuses any other."""
 
 PAIRED_STREAM: Final = "analysis/paired"

@@ -158,7 +158,7 @@ def test_the_manifest_tells_everything_but_the_time_it_took(tmp_path):
         partial, manifest, host=output.host_facts(2.5, 4), faults=[{"crash": 3}], expectations=[{"met": True}]
     )
     document = json.loads((folder / "study.json").read_text())
-    assert document["versions"] == {"contention-sim": output.version(), "format": 2}
+    assert document["versions"] == {"contention-sim": output.version(), "format": 3}
     assert document["arms"] == [
         {"arm": "naive", "policy": {"retry": "naive"}},
         {"arm": "documented", "policy": {}},

@@ -250,7 +250,7 @@ def test_an_unfinished_execution_has_no_sojourn(tmp_path):
     arm = write_study(tmp_path, [build.run()]).as_dict()["arms"][0]
     assert (arm["unfinished"], arm["sojourn_ms"]["mean"], arm["amplification"]) == (1, None, None)
     assert not any(isinstance(value, float) and math.isnan(value) for value in arm.values())
-    assert output.FORMAT == 2
+    assert output.FORMAT == 3
 
 
 # --- comparison -----------------------------------------------------------------------------------

@@ -81,8 +81,8 @@ EVENTUALLY: Final[dict[str, Promise]] = {
     ),
     "slots_returned": Promise(
         "every slot of a quota that is held belongs to an execution that has not ended",
-        "rule concurrency_release: lease_end; no admission, and no release of one that came to nothing, is "
-        "lost: a scheduler releases once",
+        "rule concurrency_release: lease_end; admissions, and releases of those that came to nothing, of "
+        "which none is lost: a scheduler releases once",
     ),
     "intents_settled": Promise(
         "every intent that began before the drain has ended, but for those to acquire work", "always"
