@@ -208,7 +208,7 @@ def test_another_format_is_refused_with_its_version(tmp_path):
     document = {"versions": {"contention-sim": "9.1", "format": 99}}
     (tmp_path / "study.json").write_text(json.dumps(document))
     with pytest.raises(
-        ResultsError, match=r"written by contention-sim 9\.1 in format 99, and this one reads format 2"
+        ResultsError, match=r"written by contention-sim 9\.1 in format 99, and this one reads format 3"
     ):
         results.open(tmp_path)
 
