@@ -156,12 +156,7 @@ def run(
     workload = Workload(scenario.workload, streams, spec.partitions)
     world = World(kernel, link, recorder, ledger, workload, streams, scenario, policy)
 
-    for number, quota in enumerate(scenario.quotas.values()):
-        store = servers[link.partition_of(number)].store
-        store.create_quota_policy(0, number, *quota_limits(quota))
-    for number, budget in enumerate(scenario.budgets.values()):
-        store = servers[link.partition_of(number)].store
-        store.create_budget(0, number, [(USAGE, budget.limit, 0)])
+    _create_limits(scenario, link, servers)
     checks = Checks(scenario, kernel, servers, recorder, ledger) if check else None
     windows = draw_windows(scenario, streams, end_us)
     with _rare_collections():
@@ -174,11 +169,37 @@ def run(
         worker.close()
     recorder.end_all(ended_us, "open")
     recorder.leave_open(link.sent_and_open())
+    run = _result(world, servers, arm, replication, edges, window_us, keep_attempts=keep_attempts)
+    return run._replace(faults=windows, truncation=watch.truncation)
 
+
+def _create_limits(scenario: Scenario, link: Link, servers: Sequence[Server | TransactionServer]) -> None:
+    """Put the quotas and budgets of a scenario into the store, each where its number belongs."""
+    for number, quota in enumerate(scenario.quotas.values()):
+        store = servers[link.partition_of(number)].store
+        store.create_quota_policy(0, number, *quota_limits(quota))
+    for number, budget in enumerate(scenario.budgets.values()):
+        store = servers[link.partition_of(number)].store
+        store.create_budget(0, number, [(USAGE, budget.limit, 0)])
+
+
+def _result(
+    world: World,
+    servers: Sequence[Server | TransactionServer],
+    arm: str,
+    replication: int,
+    edges: np.ndarray,
+    window_us: tuple[int, int],
+    *,
+    keep_attempts: bool,
+) -> RunResult:
+    """Make the records of a run that has ended; its faults and what cut it short are not among them."""
+    recorder, ledger, scenario = world.recorder, world.ledger, world.scenario
+    ended_us = world.kernel.now_us
     contentions, intents = recorder.contentions(), recorder.intents()
     passed = [Level(edges) for _ in PARTS]
     found = sojourns(ledger.changes(ended_us), ledger.stretches(), OPERATIONS, ended_us, passed)
-    executions = executions_table(found, workload.class_name, window_us)
+    executions = executions_table(found, world.workload.class_name, window_us)
     lines = [
         Line.of(IN_FLIGHT, "", recorder.in_flight),
         *(Line.of(EXECUTIONS, part, level) for part, level in zip(PARTS, passed, strict=True)),
@@ -197,9 +218,9 @@ def run(
         series=_labelled(_until(series_table(lines, edges, window_us), ended_us), arm, replication),
         attempt_rows=_labelled(recorder.attempt_rows(), arm, replication) if keep_attempts else None,
         fingerprint=fingerprint([contentions, intents, executions]),
-        faults=windows,
+        faults=[],
         window_us=_observed(window_us, ended_us),
-        truncation=watch.truncation,
+        truncation=None,
     )
 
 
