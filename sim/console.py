@@ -61,9 +61,9 @@ _HOW_TO_FOLLOW: Final = (
 )
 
 _HOW_TO_READ_EFFECTS: Final = (
-    "Effects are percentages of the baseline; *: a difference is shown (p below 0.05 after Holm); =: the "
-    "same in every replication; -: not compared. Of kinds: contentions per second. All rows, intervals and "
-    "p-values are in paired.csv."
+    "Effects are percentages of the baseline, or differences from one of nothing; *: a difference is shown "
+    "(p below 0.05 after Holm); =: the same in every replication; -: not compared. Of kinds: contentions per "
+    "second. All rows, intervals and p-values are in paired.csv."
 )
 _EFFECTS_FROM_COLUMN: Final = 52
 _UNTOLD: Final = (DETAILS, TAILS)
@@ -326,10 +326,12 @@ def _value(row: dict[Any, Any]) -> str:
 def _effect(row: dict[Any, Any]) -> str | Text:
     if row["finding"] == EQUAL:
         return "="
-    if row["finding"] not in (DIFFERENT, NOT_SHOWN) or math.isnan(row["percent"]):
+    if row["finding"] not in (DIFFERENT, NOT_SHOWN):
         return Text("-", "dim")
     shown = "*" if row["finding"] == DIFFERENT else " "
-    return f"{'+' if row['percent'] >= 0 else ''}{number(row['percent'])}%{shown}"
+    # A baseline of nothing has a difference, in the baseline's unit, and no percentage.
+    effect, sign = (row["difference"], "") if math.isnan(row["percent"]) else (row["percent"], "%")
+    return f"{'+' if effect >= 0 else ''}{number(effect)}{sign}{shown}"
 
 
 def _pareto(study: Study) -> Iterator[Text | Table]:
@@ -350,10 +352,11 @@ def _pareto(study: Study) -> Iterator[Text | Table]:
             f"- {_AXES[work]} against {_AXES[time]}: no other arm is better in both than {front or '(none)'}"
         )
         for row in rows.loc[rows["shown"] != ""].to_dict("records"):
-            yield Text(f"  {row['arm']} is beaten in both by {row['shown']}")
+            yield Text(f"  {row['arm']} is beaten by {row['shown']}")
     yield Text(
         "Means over replications; times are of executions that ended, so that an arm that completes fewer "
-        "can look fast. Beaten: both paired differences are shown after Holm. More in pareto.csv.",
+        "can look fast. Beaten: both paired differences are shown after Holm, or one is and the other nil. "
+        "More in pareto.csv.",
         "dim",
     )
 

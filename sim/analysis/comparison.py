@@ -358,9 +358,11 @@ def _shown_better(runs: pd.DataFrame, arms: Sequence[str], measures: tuple[str, 
                 facts.append(_difference(a, b))
     p_holm = holm([fact.get("p_value", np.nan) for fact in facts])
     signs: dict[tuple[str, str], list[float]] = {}
+    unclear = set()
     for (first, second, _), fact, p in zip(keys, facts, p_holm, strict=True):
-        shown = fact["finding"] == DIFFERENT and not p >= 1 - LEVEL
-        sign = np.sign(fact["difference"]) if shown else 0.0 if fact["finding"] == EQUAL else np.nan
-        signs.setdefault((first, second), []).append(sign)
-        signs.setdefault((second, first), []).append(-sign)
-    return {pair for pair, found in signs.items() if min(found) >= 0 and max(found) > 0}
+        if fact["finding"] not in (DIFFERENT, EQUAL) or p >= 1 - LEVEL:
+            unclear |= {(first, second), (second, first)}
+        signs.setdefault((first, second), []).append(float(np.sign(fact["difference"])))
+        signs.setdefault((second, first), []).append(-float(np.sign(fact["difference"])))
+    clear = {pair: found for pair, found in signs.items() if pair not in unclear}
+    return {pair for pair, found in clear.items() if min(found) >= 0 and max(found) > 0}

@@ -74,7 +74,8 @@ def _different(row: dict[Any, Any]) -> str:
     lower = row["difference"] < 0
     if _missing(row["percent_low"]):
         # A baseline of nothing has no percent.
-        amount, ends, unit = row["difference"], (row["ci_low"], row["ci_high"]), f" {row['unit']}".rstrip()
+        amount, ends = row["difference"], (row["ci_low"], row["ci_high"])
+        unit = f" {row['unit'].replace('1/s', 'per s')}".rstrip()
     else:
         amount, ends, unit = row["percent"], (row["percent_low"], row["percent_high"]), " %"
     low, high = sorted(-end for end in ends) if lower else ends

@@ -297,6 +297,24 @@ def test_what_is_dominated_by_its_means_alone_is_not_shown():
     assert front(table)["other"] == (False, "one", "")
 
 
+def test_one_shown_difference_of_two_does_not_show_that_an_arm_is_beaten():
+    """Less work for certain, less time perhaps: that is no domination that is shown, in either order."""
+    noisy = [90.0, 120.0, 95.0, 125.0, 106.0]
+    sure = runs_of("sure", amplification=A, sojourn_mean=A, attempts=A)
+    perhaps = runs_of("perhaps", amplification=[x + 20 for x in B], sojourn_mean=noisy, attempts=noisy)
+    table = pareto(pd.concat([sure, perhaps.assign(drain_s=[x + 20 for x in B])]), ["sure", "perhaps"])
+    assert front(table)["perhaps"] == (False, "sure", "")
+    assert front(table, work="attempts", time="drain_s")["perhaps"] == (False, "sure", "")
+    assert front(table, work="amplification", time="drain_s")["perhaps"] == (False, "sure", "sure")
+
+
+def test_an_arm_is_beaten_when_one_difference_is_shown_and_the_other_is_nil():
+    one = runs_of("one", amplification=A, sojourn_mean=A)
+    other = runs_of("other", amplification=B, sojourn_mean=A)
+    table = pareto(pd.concat([one, other]), ["one", "other"])
+    assert front(table)["other"] == (False, "one", "one")
+
+
 def test_an_arm_that_does_not_drain_is_on_no_front():
     never = runs_of("never", amplification=A, drain_s=[1.0, math.nan, 1.0, 1.0, 1.0])
     table = pareto(pd.concat([never, runs_of("other", amplification=B, drain_s=B)]), ["never", "other"])

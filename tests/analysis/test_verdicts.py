@@ -80,7 +80,9 @@ def test_a_difference_that_the_correction_takes_back_is_not_told_as_one():
 def test_a_baseline_of_nothing_has_a_difference_and_no_percentage():
     nothing = dict.fromkeys(("percent", "percent_low", "percent_high"), math.nan)
     text = told(family=FREQUENCY, kind="lease_conflict", unit="1/s", baseline_value=0.0, **nothing)
-    assert text == f"full_jitter meets lease_conflict 4.20 1/s more often, 95 % interval 3.00 to 5.40 {AFTER}"
+    assert (
+        text == f"full_jitter meets lease_conflict 4.20 per s more often, 95 % interval 3.00 to 5.40 {AFTER}"
+    )
 
 
 def test_very_small_p_values_are_not_told_to_the_digit():
