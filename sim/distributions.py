@@ -74,7 +74,7 @@ class Family(Choice):
 
         It draws blocks, so the generator must belong to it alone.
         """
-        return in_blocks(lambda size: self.draw(generator, size).tolist())
+        return in_blocks(lambda size: self.draw(generator, size))
 
 
 class Constant(RootModel[Duration], Family):

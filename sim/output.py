@@ -46,6 +46,7 @@ from sim.analysis.records import (
 from sim.analysis.recovery import episodes, recovery
 from sim.analysis.rivals import PAIR, RACE_COLUMNS, races, rivals
 from sim.analysis.verdicts import verdicts
+from sim.mistakes import UserMistake
 from sim.rng import Streams
 from sim.units import US_PER_S
 
@@ -78,7 +79,7 @@ _COUNTED: Final = {
 }
 
 
-class ResultsError(Exception):
+class ResultsError(UserMistake):
     """Results cannot be written or read; the message is for the user and says what to do."""
 
 

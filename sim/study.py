@@ -27,11 +27,11 @@ from sim.checks import CheckFailed
 from sim.estimate import estimate
 from sim.executors import executor as executor_of
 from sim.limits import Limits, OptionError
-from sim.output import ResultsError, StudyFailed
+from sim.mistakes import UserMistake
+from sim.output import StudyFailed
 from sim.replication import NO_LIMITS
 from sim.replication import run as run_replication
 from sim.retry import PolicyError, parse_policy, policies
-from sim.scenario import ScenarioError
 from sim.schema import suggest
 
 if TYPE_CHECKING:
@@ -412,8 +412,8 @@ def _run_part(
         output.write_part(partial, run, run.window_us, notes)
     except CheckFailed as error:
         raise error.of_run(arm.name, replication) from None
-    except (ScenarioError, PolicyError, ResultsError):
-        raise  # a mistake of the user's, which every replication would meet
+    except UserMistake:
+        raise  # one which every replication would meet
     except Exception as error:  # whatever a model or a policy of one's own can raise
         return _Answer(arm.name, replication, failure=_failure(arm.name, replication, error))
     return _Answer(arm.name, replication)

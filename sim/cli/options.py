@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
+from sim.mistakes import UserMistake
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -92,27 +94,13 @@ def progress(*, quiet: bool, what: str = "replications") -> Iterator[Callable[[i
 
 
 @contextmanager
-def _told_mistakes() -> Iterator[None]:
-    from sim.analysis.fitting import LogError
-    from sim.conformance import RecordingError
-    from sim.limits import OptionError
-    from sim.output import ResultsError
-    from sim.retry import PolicyError
-    from sim.scenario import ScenarioError
-
-    try:
-        yield
-    except (ScenarioError, PolicyError, ResultsError, RecordingError, OptionError, LogError) as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(EXIT_MISTAKE) from None
-
-
-@contextmanager
 def user_mistakes() -> Iterator[None]:
     """Turn a mistake of the user's into one message and exit code 2, an interruption into 130."""
     try:
-        with _told_mistakes():
-            yield
+        yield
+    except UserMistake as mistake:
+        print(mistake, file=sys.stderr)
+        raise typer.Exit(EXIT_MISTAKE) from None
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
