@@ -254,10 +254,9 @@ class Link:
     def sent_and_open(self) -> list[int]:
         """Give the instants at which those attempts were sent whose actors wait for the outcome, in order.
 
-        Each is in the queue of events, some twice: its arrival, its delivery, its time-out.
+        Each is among the calls to come, some twice: its arrival, its delivery, its time-out.
         """
-        arguments = (entry[5] for entry in self._queue if entry[3] is None)
-        attempts = dict.fromkeys(each for each in arguments if isinstance(each, Attempt))
+        attempts = dict.fromkeys(each for each in self._kernel.arguments() if isinstance(each, Attempt))
         return sorted(each.sent_us for each in attempts if not hasattr(each, "done_us"))
 
     def _serve(self, attempt: Attempt) -> None:
@@ -334,7 +333,7 @@ class Link:
         outcome = attempt.outcome if process.alive else UNKNOWN
         attempt.done_us = now_us
         self._record(attempt, outcome)
-        if outcome.kind is None and not outcome.ok and outcome is not UNKNOWN:
+        if not outcome.ok and outcome.kind is None and outcome is not UNKNOWN:
             raise ModelError(f"{owner.name}: {attempt.op.name}{attempt.arguments} was answered {outcome!r}")
         if owner.watches:
             # What a fleet shares outlives its processes: it sees the answer though nobody waits for it.

@@ -243,7 +243,7 @@ def test_a_limit_that_is_not_reached_changes_nothing_but_the_name(tmp_path):
 
 def test_a_run_that_holds_too_much_memory_ends_with_its_block(tmp_path, monkeypatch):
     """Any process holds more than a megabyte, so the first look, after a block of attempts, ends the run."""
-    monkeypatch.setattr(record, "_BLOCK_BYTES", 200 * record._ATTEMPT.itemsize)
+    monkeypatch.setattr(record, "_BLOCK_BYTES", 200 * record._COUNTED.itemsize)
     study = study_of(tmp_path, ARMS[:1], replication=0, limits=Limits(memory_bytes=2**20))
     (cut,) = study.truncated
     assert (cut["limit"], cut["attempts"]) == ("memory", 200)
