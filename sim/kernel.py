@@ -11,9 +11,9 @@ or wants SimPy's resources can use plain SimPy in the same kernel.
 
 Time is an integer number of microseconds throughout.
 
-Calls that are far off wait in buckets, a sixteen-millisecond stretch of time each, and come into the heap when
-their stretch begins: most of a fleet sleeps, and a heap is the quicker the less is in it. The order is that of
-one heap, because it is total and a bucket is emptied before anything in its stretch happens.
+Calls that are far off wait in buckets, a sixteen-millisecond stretch of time each, and come into the heap
+when their stretch begins: most of a fleet sleeps, and a heap is the quicker the less is in it. The order is
+that of one heap, because it is total and a bucket is emptied before anything in its stretch happens.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from numpy.random.bit_generator import ISeedSequence
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_FIRST_BLOCK: Final = 8
-_BLOCK_GROWTH: Final = 8
+_FIRST_BLOCK: Final = 32
+_BLOCK_GROWTH: Final = 16
 LAST_BLOCK: Final = 512
 """Blocks grow from the first size to the last: who draws little stays cheap, and a fleet of ten thousand,
 each with streams of its own, holds no more than it will soon use."""

@@ -81,7 +81,7 @@ def test_a_plain_simpy_model_runs_as_in_simpy(until):
 
 @pytest.mark.parametrize("make", [Kernel, lambda: CheckedKernel(100)], ids=["bare", "checked"])
 def test_calls_near_and_far_come_in_the_order_of_one_heap(make):
-    """By time, then in the order of their being scheduled; whether they waited in a bucket does not matter."""
+    """By time, then in the order of their being scheduled, whether or not they waited in a bucket."""
     kernel, log, expected = make(), [], []
 
     def call(number):

@@ -6,8 +6,10 @@ attempt does in any run of the model, and nothing that a rung above it does:
 
 ``heap loop``      plain Python, no processes: a heap of calls (:func:`tests.benchmarks.skeleton.heap_loop`)
 ``SimPy``          the bare skeleton (:func:`tests.benchmarks.skeleton.simpy_skeleton`)
-``link``           the kernel and the link: an attempt with its fields, delays from streams of its actor's own,
-                   loss, time-out, a queue per partition; the store answers with a constant
+``link``           the kernel and the link: an attempt with its fields, delays, loss, time-out, a queue per
+                   partition; the store answers with a constant, and all actors draw from one stream, as the
+                   skeletons do
+``streams``        each actor draws from streams of its own, so that arms of a comparison share their luck
 ``store``          the store reads the head of an empty lane, what a polling fleet does most
 ``actors``         the whole model at the same size, taking nothing down
 ``records``        the whole model with its records, tables and fingerprint: what a user runs
@@ -78,8 +80,8 @@ class _Asker:
     paused_until_us = 0
     watches = False
 
-    def __init__(self, link, kernel, streams, spec, number):
-        self.client = Client(streams, f"asker/{number}", spec)
+    def __init__(self, link, kernel, client, number):
+        self.client = client
         self.index = number
         self._send = link.send
         Process(kernel, self, self._story).start()
@@ -91,7 +93,7 @@ class _Asker:
             yield
 
 
-def link_alone(operations, *, reads):
+def link_alone(operations, *, own_streams=False, reads=False):
     """Seconds an attempt of actors without a mind, against a store that reads or answers a constant."""
     scenario = load("claim_storm", _DELAYS)
     kernel, streams = Kernel(), Streams(1, 0)
@@ -100,8 +102,11 @@ def link_alone(operations, *, reads):
         servers[0].operations = tuple(lambda *_: _FOUND_NOTHING for _ in OPS)
     recorder = _Counting(kernel, operations)
     link = Link(kernel, servers, recorder, UnrecordedLedger(), scenario.link)
-    for number in range(WORKERS):
-        _Asker(link, kernel, streams, scenario.link, number)
+    clients = [Client(streams, f"asker/{number}", scenario.link) for number in range(WORKERS)]
+    for number, client in enumerate(clients):
+        if not own_streams:
+            client.request, client.reply = clients[0].request, clients[0].reply
+        _Asker(link, kernel, client, number)
     began = process_time()
     kernel.run_until(1 << 62)
     return (process_time() - began) / operations
@@ -121,11 +126,10 @@ class _Counting:
 
 
 def whole_model(scenario):
-    """Seconds of a run with its records, and its attempts."""
+    """Seconds of a run with its records, and its result."""
     began = process_time()
     result = run(scenario, "documented", scenario.retry)
-    seconds = process_time() - began
-    return seconds, sum(result.attempts.column("total").to_pylist())
+    return process_time() - began, result
 
 
 def whole_model_unrecorded(scenario):
@@ -153,14 +157,15 @@ def _no_result(*_, **__):
 
 
 def rungs(rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Measure every rung in turn, several times: microseconds an attempt, the rounds of each rung in order."""
+    """Measure every rung in turn, several times: microseconds an attempt, round by round."""
     scenario = load("claim_storm", STORM)
-    _, attempts = whole_model(scenario)
+    attempts = sum(whole_model(scenario)[1].attempts.column("total").to_pylist())
     measures: dict[str, Callable[[], float]] = {
         "heap loop": lambda: heap_loop(WORKERS, attempts),
         "SimPy": lambda: simpy_skeleton(WORKERS, attempts),
-        "link": lambda: link_alone(attempts, reads=False),
-        "store": lambda: link_alone(attempts, reads=True),
+        "link": lambda: link_alone(attempts),
+        "streams": lambda: link_alone(attempts, own_streams=True),
+        "store": lambda: link_alone(attempts, own_streams=True, reads=True),
         "actors": lambda: whole_model_unrecorded(scenario) / attempts,
         "records": lambda: whole_model(scenario)[0] / attempts,
     }
@@ -171,17 +176,25 @@ def rungs(rounds: int = ROUNDS) -> dict[str, list[float]]:
     return found
 
 
-def main() -> None:
-    """Print the ladder."""
-    found = rungs(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)
-    print(f"{'rung':10} {'us':>6} {'adds':>6}  share of SimPy's speed (least and most of the rounds)")
+def shares(found: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Give the share of the SimPy skeleton's speed that is left at each rung, round by round."""
+    return {
+        name: [bare / own for bare, own in zip(found["SimPy"], taken, strict=True)]
+        for name, taken in found.items()
+    }
+
+
+def table(found: dict[str, list[float]]) -> str:
+    """Write the ladder, a row a rung."""
+    lines = [f"{'rung':10} {'us':>6} {'adds':>6}  share of SimPy's speed: median (least to most)"]
     before = 0.0
-    for name, taken in found.items():
-        shares = sorted(bare / own for bare, own in zip(found["SimPy"], taken, strict=True))
-        us = median(taken)
-        print(f"{name:10} {us:6.2f} {us - before:+6.2f}  {median(shares):.3f} ({shares[0]:.3f} to {shares[-1]:.3f})")
+    for name, left in shares(found).items():
+        us = median(found[name])
+        spread = f"({min(left):.3f} to {max(left):.3f})"
+        lines.append(f"{name:10} {us:6.2f} {us - before:+6.2f}  {median(left):.3f} {spread}")
         before = us
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    print(table(rungs(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)))

@@ -1,9 +1,9 @@
 """What the attempt path is measured against: the same shape with nothing in it.
 
 One loop a worker, two waits an attempt, a store that is one ``busy_until``, three block-drawn random numbers
-an attempt, no logic in the store and no record of anything. :func:`simpy_skeleton` is about the least that a
-SimPy program of this shape can do; :func:`heap_loop` about the least that plain Python can, without processes:
-a heap of calls.
+an attempt, no logic in the store and no record of anything. :func:`simpy_skeleton` is about the least that
+a SimPy program of this shape can do; :func:`heap_loop` about the least that plain Python can, without
+processes: a heap of calls.
 """
 
 from heapq import heappop, heappush
@@ -30,7 +30,7 @@ def _all_draws():
 
 
 def simpy_skeleton(workers, operations, *, whole=False):
-    """Run the skeleton in SimPy and give its seconds of processor time an operation; ``whole``: with its set-up."""
+    """Run the skeleton in SimPy: seconds of processor time an operation, ``whole`` with its set-up."""
     created = process_time()
     request, service, reply = _all_draws()
     environment = simpy.Environment()
@@ -59,7 +59,7 @@ def simpy_skeleton(workers, operations, *, whole=False):
 
 
 def heap_loop(workers, operations):
-    """Run the same shape as a heap of calls and give its seconds of processor time an operation."""
+    """Run the same shape as a heap of calls: seconds of processor time an operation."""
     request, service, reply = _all_draws()
     queue = []
     sequence = count().__next__
