@@ -2,8 +2,8 @@
 
 ``python -m tests.benchmarks.scaling`` runs a fleet of 10 to 100,000 workers, and 10,000 to 5 million
 executions with 1,000 workers. Each run does the same per attempt: executions come at one rate whatever the
-fleet, and the more workers there are, the longer each works and the more seldom each polls, so that contention
-is alike.
+fleet, and the more workers there are, the longer each works and the more seldom each polls, so that
+contention is alike.
 Every run is timed whole, set-up, tables and fingerprint included, in a process of its own, and beside it the
 bare SimPy skeleton with as many workers, set-up included. A row a run:
 
