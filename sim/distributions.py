@@ -22,7 +22,7 @@ import inspect
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise, repeat
 from pathlib import Path
 from statistics import NormalDist, fmean
@@ -74,7 +74,7 @@ class Family(Choice):
 
         It draws blocks, so the generator must belong to it alone.
         """
-        return in_blocks(lambda size: self.draw(generator, size))
+        return in_blocks(lambda: partial(self.draw, generator))
 
 
 class Constant(RootModel[Duration], Family):

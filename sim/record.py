@@ -391,7 +391,7 @@ class Recorder:
 
     def intents(self) -> pa.Table:
         """Give the intents, in the order of their beginning."""
-        rows = np.frombuffer(bytes(self._intents), _INTENT)
+        rows = np.frombuffer(self._intents, _INTENT)
         rows = rows[np.argsort(rows["intent"], kind="stable")]
         return pa.table({
             "intent": rows["intent"],

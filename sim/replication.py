@@ -195,6 +195,8 @@ def _result(
 ) -> RunResult:
     """Make the records of a run that has ended; its faults and what cut it short are not among them."""
     recorder, ledger, scenario = world.recorder, world.ledger, world.scenario
+    for server in servers:
+        server.store.forget_executions()  # The tables that follow need as much room again.
     ended_us = world.kernel.now_us
     contentions, intents = recorder.contentions(), recorder.intents()
     passed = [Level(edges) for _ in PARTS]

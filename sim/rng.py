@@ -34,15 +34,17 @@ NEVER: Final = 1 << 62
 """More trials than any run makes."""
 
 
-def in_blocks(draw: Callable[[int], np.ndarray]) -> Callable[[], Any]:
-    """Give a function that returns one value at each call, drawn by ``draw(size)`` in growing blocks.
+def in_blocks(begin: Callable[[], Callable[[int], np.ndarray]]) -> Callable[[], Any]:
+    """Give a function that returns one value at each call, drawn in growing blocks.
 
+    ``begin()`` gives, when the first value is wanted, what draws a block of a size: many streams never are.
     A scalar draw from a generator costs ten times as much as its share of a block. Blocks are packed: as
     a list of numbers each would be five times as large, and in a large fleet that is what misses the cache.
     """
 
     def blocks() -> Iterator[array[Any]]:
         size = _FIRST_BLOCK
+        draw = begin()
         while True:
             values = draw(size)
             yield array(values.dtype.char, values.tobytes())
@@ -83,8 +85,7 @@ class Streams:
 
     def uniform(self, name: str) -> Callable[[], float]:
         """Give a function that draws U[0, 1) from the stream ``name``, in growing blocks."""
-        generator = self.of(name)
-        return in_blocks(generator.random)
+        return in_blocks(lambda: self.of(name).random)
 
     def gaps(self, name: str, probability: float) -> Callable[[], int]:
         """Give a function that draws how many trials it takes until something of that probability happens.
