@@ -361,9 +361,18 @@ class Recorder:
 
     # --- afterwards ----------------------------------------------------------------------------------
 
+    def forget(self) -> None:
+        """Forget every row: for when the tables have been made."""
+        self._contentions = []
+        self._contention_rows = bytearray()
+        self._intents = bytearray()
+        self._kept = None
+
     def contentions(self) -> pa.Table:
         """Give the contentions, in the order in which actors learned of them."""
         rows = np.concatenate([*self._contentions, np.frombuffer(bytes(self._contention_rows), _CONTENTION)])
+        # In place of the blocks: a long run has no room for both.
+        self._contentions, self._contention_rows = [rows], bytearray()
         actors = [name for name, _ in self.actors]
         return pa.table({
             "seq": np.arange(len(rows), dtype=np.int64),
@@ -391,21 +400,25 @@ class Recorder:
 
     def intents(self) -> pa.Table:
         """Give the intents, in the order of their beginning."""
-        rows = np.frombuffer(self._intents, _INTENT)
-        rows = rows[np.argsort(rows["intent"], kind="stable")]
+        packed = np.frombuffer(self._intents, _INTENT)
+        order = np.argsort(packed["intent"], kind="stable")
+
+        def column(name: str) -> np.ndarray:
+            return packed[name][order]
+
         return pa.table({
-            "intent": rows["intent"],
-            "root": rows["root"],
-            "goal": named(rows["goal"], GOALS),
-            "actor": named(rows["actor"], [name for name, _ in self.actors]),
-            "actor_kind": named(rows["actor"], [kind for _, kind in self.actors]),
-            "execution": or_null(rows["execution"]),
-            "start_us": rows["start_us"],
-            "end_us": rows["end_us"],
-            "resolution": named(rows["resolution"], RESOLUTIONS),
-            "cause": named(rows["cause"], CAUSES),
-            "attempts": rows["attempts"],
-            "in_window": self._inside(rows["start_us"]),
+            "intent": column("intent"),
+            "root": column("root"),
+            "goal": named(column("goal"), GOALS),
+            "actor": named(column("actor"), [name for name, _ in self.actors]),
+            "actor_kind": named(column("actor"), [kind for _, kind in self.actors]),
+            "execution": or_null(column("execution")),
+            "start_us": column("start_us"),
+            "end_us": column("end_us"),
+            "resolution": named(column("resolution"), RESOLUTIONS),
+            "cause": named(column("cause"), CAUSES),
+            "attempts": column("attempts"),
+            "in_window": self._inside(column("start_us")),
         })  # fmt: skip
 
     def attempts(self) -> pa.Table:

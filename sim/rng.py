@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _FIRST_BLOCK: Final = 32
-_BLOCK_GROWTH: Final = 16
-LAST_BLOCK: Final = 512
+_BLOCK_GROWTH: Final = 8
+LAST_BLOCK: Final = 256
 """Blocks grow from the first size to the last: who draws little stays cheap, and a fleet of ten thousand,
 each with streams of its own, holds no more than it will soon use."""
 
@@ -46,11 +46,14 @@ def in_blocks(begin: Callable[[], Callable[[int], np.ndarray]]) -> Callable[[], 
         size = _FIRST_BLOCK
         draw = begin()
         while True:
-            values = draw(size)
-            yield array(values.dtype.char, values.tobytes())
+            yield _packed(draw(size))
             size = min(_BLOCK_GROWTH * size, LAST_BLOCK)
 
     return chain.from_iterable(blocks()).__next__
+
+
+def _packed(values: np.ndarray) -> array[Any]:
+    return array(values.dtype.char, values.tobytes())
 
 
 class _Digest(ISeedSequence):
