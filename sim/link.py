@@ -21,7 +21,7 @@ from array import array
 from heapq import heappush
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sim.ledger import GRANTED, REFUSED, stage_of
+from sim.ledger import ENDED, GRANTED, REFUSED, stage_of
 from sim.record import NONE, UNKNOWN, Attempt, Op
 from sim.store import OPERATIONS, Store
 from sim.store.state import Phase
@@ -366,6 +366,8 @@ def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome]
         if ex is not None and ex.changed is store.stamp:
             stage = stage_of(ex.state.words)
             ledger.changed(execution, attempt.started_us, stage, attempt.op.index, ex.attempt_index)
+            if stage >= ENDED:
+                store.compact(execution)  # It is rarely asked for again, and a long run has millions.
 
     def created(attempt: Attempt, outcome: Outcome) -> None:
         if outcome.code == "OK":
