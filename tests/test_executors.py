@@ -9,7 +9,7 @@ from sim.executors import executor
 from sim.limits import OptionError
 from sim.output import ResultsError
 from sim.scenario import load
-from sim.study import arm_of, run_study
+from sim.study import Means, arm_of, run_study
 from tests.small import SMALL, files
 
 
@@ -18,13 +18,12 @@ def test_two_dask_workers_write_the_same_bytes(tmp_path):
     distributed = pytest.importorskip("distributed")
     scenario = load("claim_storm", [*SMALL, "replications=3"])
     arms = [arm_of(scenario, name) for name in ("documented", "naive")]
-    here = run_study(scenario, arms, name="storm", out=tmp_path / "here")
+    here = run_study(scenario, arms, "storm", means=Means(tmp_path / "here"))
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=2, processes=True, host="127.0.0.1", dashboard_address=None
     ) as cluster:
-        there = run_study(
-            scenario, arms, name="storm", out=tmp_path / "there", executor=f"dask={cluster.scheduler_address}"
-        )
+        means = Means(tmp_path / "there", executor=f"dask={cluster.scheduler_address}")
+        there = run_study(scenario, arms, "storm", means=means)
     assert files(there.directory) == files(here.directory)
 
 

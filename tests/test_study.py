@@ -13,7 +13,7 @@ from sim.limits import Limits, OptionError
 from sim.output import StudyFailed
 from sim.replication import run as run_replication
 from sim.scenario import load
-from sim.study import arm_of, run_study
+from sim.study import Means, StudyOptions, arm_of, run_study
 from tests.small import FRAGILE, SMALL, files
 
 SCENARIO = load("claim_storm", [*SMALL, "replications=3"])
@@ -48,8 +48,8 @@ def shuffled(monkeypatch):
     return made
 
 
-def study_of(tmp_path, arms=ARMS, **options):
-    return run_study(SCENARIO, arms, name="storm", out=tmp_path, **options)
+def study_of(tmp_path, arms=ARMS, jobs=1, **options):
+    return run_study(SCENARIO, arms, "storm", StudyOptions(**options), Means(tmp_path, jobs))
 
 
 def test_the_order_of_the_replications_leaves_no_trace(tmp_path, monkeypatch):
@@ -112,8 +112,8 @@ def test_a_failing_study_is_the_same_whatever_ran_it(tmp_path):
     """An error's text holds neither an address in memory nor a path of the machine."""
     scenario = load("claim_storm", [*SMALL, FRAGILE, "replications=5"])
     arms = [arm_of(scenario)]
-    here = run_study(scenario, arms, name="storm", out=tmp_path / "a")
-    there = run_study(scenario, arms, name="storm", out=tmp_path / "b", jobs=2)
+    here = run_study(scenario, arms, "storm", means=Means(tmp_path / "a"))
+    there = run_study(scenario, arms, "storm", means=Means(tmp_path / "b", jobs=2))
     assert [failure["replication"] for failure in here.failed] == [2, 4]
     assert {failure["error"] for failure in here.failed} == {
         "ZeroDivisionError: by a fragile policy <object object>"
@@ -229,8 +229,8 @@ def test_what_was_going_on_when_a_run_was_ended_is_open(tmp_path):
 def test_a_run_that_was_ended_early_need_not_have_come_to_rest(tmp_path):
     """Its invariants are watched to where it ended; what must hold after the drain is not asked."""
     scenario = load("claim_storm", [*SMALL[:3], "replications=1", "expect={eventually: [drained]}"])
-    limits = Limits(attempts=300)
-    study = run_study(scenario, ARMS[:1], name="storm", out=tmp_path, limits=limits, check=True)
+    options = StudyOptions(limits=Limits(attempts=300), check=True)
+    study = run_study(scenario, ARMS[:1], "storm", options, Means(tmp_path))
     assert [run["attempts"] for run in study.truncated] == [300]
 
 
