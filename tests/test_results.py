@@ -8,6 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
+import sim
 from sim import output, results
 from sim.analysis.frequency import KIND_NAMES
 from sim.analysis.recovery import episodes, recovery
@@ -204,13 +205,16 @@ def test_a_folder_of_studies_names_them(study):
         results.open(study.directory.parent.parent)
 
 
-def test_another_format_is_refused_with_its_version(tmp_path):
+@pytest.mark.parametrize(("file", "what"), [("study.json", "scenario"), ("sweep.json", "sweep")])
+def test_another_format_is_refused_with_its_version(tmp_path, file, what):
     document = {"versions": {"contention-sim": "9.1", "format": 99}}
-    (tmp_path / "study.json").write_text(json.dumps(document))
-    with pytest.raises(
-        ResultsError, match=r"written by contention-sim 9\.1 in format 99, and this one reads format 3"
-    ):
-        results.open(tmp_path)
+    (tmp_path / file).write_text(json.dumps(document))
+    with pytest.raises(ResultsError) as refused:
+        sim.open(tmp_path)
+    assert str(refused.value) == (
+        f"{tmp_path} was written by contention-sim 9.1 in format 99, and this one reads format 3: open it "
+        f"with that version, or run the {what} again"
+    )
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"name": "someone else\'s"}'])
