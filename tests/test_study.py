@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import sim
-from sim import record
+from sim import limits, record
 from sim import study as studies
 from sim.analysis.precision import Precision, half_widths
 from sim.limits import Limits, OptionError
 from sim.output import StudyFailed
 from sim.replication import run as run_replication
+from sim.retry import PolicyError
 from sim.scenario import load
 from sim.study import Means, StudyOptions, arm_of, run_study
 from tests.small import FRAGILE, SMALL, files
@@ -58,6 +59,23 @@ def test_the_order_of_the_replications_leaves_no_trace(tmp_path, monkeypatch):
     for seed in (1, 2):
         monkeypatch.setattr(studies, "executor_of", lambda *_, s=seed: Shuffled(np.random.default_rng(s)))
         assert files(study_of(tmp_path / str(seed)).directory) == plain
+
+
+def test_parts_that_are_sent_back_are_those_that_are_written_in_place(tmp_path, shuffled):
+    """As workers of a cluster send them, which see another disk."""
+    in_place = files(study_of(tmp_path / "here").directory)
+    shuffled.shares_disk = False
+    assert files(study_of(tmp_path / "there").directory) == in_place
+
+
+def test_what_is_finished_needs_no_estimate(tmp_path, monkeypatch):
+    """The study could not be put together; the second call runs nothing, and so has nothing to foretell."""
+    told = []
+    monkeypatch.setattr(studies.output, "assemble", lambda *_, **__: 1 / 0)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            run_study(SCENARIO, ARMS, "storm", means=Means(tmp_path, on_estimate=told.append))
+    assert [estimate.runs for estimate in told] == [6]
 
 
 def test_a_single_replication_is_what_it_is_in_the_whole_study(tmp_path):
@@ -119,6 +137,25 @@ def test_a_failing_study_is_the_same_whatever_ran_it(tmp_path):
         "ZeroDivisionError: by a fragile policy <object object>"
     }
     assert files(here.directory) == files(there.directory)
+
+
+def test_a_mistake_of_the_users_is_no_failure_of_a_replication(tmp_path, monkeypatch):
+    """Every replication would meet it: it ends the study with its own message."""
+
+    def run(*_, **__):
+        raise PolicyError("own.py: there is no class Patient")
+
+    monkeypatch.setattr(studies, "run_replication", run)
+    with pytest.raises(PolicyError, match=r"^own\.py: there is no class Patient$"):
+        study_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "options", [{"replication": -1}, {"replication": 0, "precision": Precision(0.05)}], ids=["below 0", "two"]
+)
+def test_a_single_replication_has_a_number_and_no_precision(tmp_path, options):
+    with pytest.raises(OptionError, match=r"^a single replication has a number from 0 on, and no precision$"):
+        study_of(tmp_path, **options)
 
 
 def test_an_arm_without_any_replication_makes_no_study(tmp_path, monkeypatch):
@@ -247,6 +284,16 @@ def test_a_run_that_holds_too_much_memory_ends_with_its_block(tmp_path, monkeypa
     study = study_of(tmp_path, ARMS[:1], replication=0, limits=Limits(memory_bytes=2**20))
     (cut,) = study.truncated
     assert (cut["limit"], cut["attempts"]) == ("memory", 200)
+
+
+def test_memory_is_looked_at_after_each_block_and_the_run_goes_on_below_its_limit(tmp_path, monkeypatch):
+    """Blocks of 200 attempts; the third is cut short where the 450th attempt ends the run."""
+    looks = []
+    monkeypatch.setattr(limits, "resident_bytes", lambda: looks.append(1) or 1000)
+    monkeypatch.setattr(record, "_BLOCK_BYTES", 200 * record._ATTEMPT.itemsize)
+    study = study_of(tmp_path, ARMS[:1], replication=0, limits=Limits(attempts=450, memory_bytes=1000))
+    (cut,) = study.truncated
+    assert (cut["limit"], cut["attempts"], len(looks)) == ("attempts", 450, 2)
 
 
 def test_no_public_name_is_that_of_a_module():
