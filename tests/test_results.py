@@ -310,3 +310,26 @@ def test_the_classes_of_a_study_sum_to_its_arrivals(study):
     outcomes = study.outcomes().groupby("arm")[["arrived", "unfinished"]].sum()
     classes = study.by_class().groupby("arm")[["arrived", "unfinished"]].sum()
     assert classes.to_dict() == outcomes.to_dict()
+
+
+def test_levels_of_a_study_are_those_of_its_series(tmp_path):
+    """Half of ten seconds in replication 0 and all of them in replication 1 a session is busy."""
+    runs = []
+    for number, busy_us in enumerate((5 * S, 10 * S)):
+        build = Builder("naive", number)
+        build.level("store", "0", busy_us, capacity=1)
+        runs.append(build.run())
+    study = write_study(tmp_path, runs)
+    assert study.levels("store")["level"].tolist() == [0.75]
+    assert study.window_levels()[["replication", "level", "utilisation"]].to_numpy().tolist() == [
+        [0, 0.5, 0.5], [1, 1.0, 1.0],
+    ]  # fmt: skip
+
+
+def test_a_single_arm_has_a_front_of_its_own_and_nothing_to_be_compared_with(study, tmp_path):
+    alone = write_study(tmp_path, [made("naive", number) for number in range(2)])
+    front = alone.pareto()
+    assert front["arm"].unique().tolist() == ["naive"]
+    assert front.columns.tolist() == study.pareto().columns.tolist()
+    with pytest.raises(ResultsError, match="has one arm: there is nothing to compare it with"):
+        alone.paired()

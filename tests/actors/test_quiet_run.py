@@ -61,7 +61,8 @@ def test_who_claims_the_next_one_waits_and_asks_again_where_there_is_none():
     """In one operation of four statements, of 10 us each; the work arrives at 2 ms, between two tries."""
     result = simulate(
         "store={dialect: postgres, partitions: 1, statement: 10us}", "schedulers.count=0",
-        "workers={count: 1, poll: 1ms, claim: next}", "workload.arrivals={burst: {count: 1, at: 2ms}}", "horizon.run=13ms",
+        "workers={count: 1, poll: 1ms, claim: next}", "workload.arrivals={burst: {count: 1, at: 2ms}}",
+        "horizon.run=13ms",
     )  # fmt: skip
     assert attempts(result, "actor", "op", "sent_us", "done_us", "code") == [
         ("worker/0", "claim_next", 0, 340, "no_eligible_execution"),
