@@ -7,7 +7,7 @@ DEV    := $(VENV)/.locked-dev
 JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test test-all notebooks lint format bench docs reference theory reference-policies studies lock clean
+.PHONY: run test test-all coverage notebooks lint format bench docs reference theory reference-policies studies lock clean
 .DEFAULT_GOAL := run
 
 # The virtual environment is made anew only when a lock file changed: each stamp holds the checksum
@@ -35,6 +35,10 @@ test: $(DEV)  ## everything but the slow studies
 
 test-all: $(DEV)  ## the slow studies too
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+coverage: $(DEV)  ## shares of lines and branches that `make test` runs; fails below 95 % of the lines
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" --cov --cov-report json:$(VENV)/coverage.json
+	$(BIN)/python -m tests.covered $(VENV)/coverage.json
 
 notebooks: $(DEV)  ## execute the notebooks in place, with their outputs
 	$(BIN)/python -m tests.notebooks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
@@ -34,6 +35,12 @@ SetOption = Annotated[
         "--set", metavar="PATH=VALUE", help="Replace one value, e.g. workers.count=128. May be repeated."
     ),
 ]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed instead of the scenario's.")]
+ReplicationsOption = Annotated[
+    int | None, typer.Option(min=1, help="Replications instead of the scenario's.")
+]
+OutOption = Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")]
+PlotsOption = Annotated[bool, typer.Option(help="Draw the pictures.")]
 KeepAttemptsOption = Annotated[
     bool, typer.Option("--keep-attempts", help="Write every attempt as a row, to attempts.parquet.")
 ]

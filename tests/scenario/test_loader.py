@@ -148,6 +148,10 @@ def test_every_key_is_loaded():
     assert (flows.rate, flows.builders, flows.lose_dispatch, flows.class_) == (2.0, 3, 0.01, "long")
     assert (flows.shape.nodes, flows.shape.edges_) == (9, 0.3)
     assert (flows.think.mean_us(), flows.dispatch_delay.mean_us()) == (40_000, 6_000)
+
+
+def test_every_key_of_processes_limits_and_faults_is_loaded():
+    scenario = loads(FULL)
     workers = scenario.workers
     assert (workers.dispatch, workers.replay_reconciliation) == ("optimistic", "as_coded")
     assert workers.capabilities == ("gpu", "big")
