@@ -361,18 +361,13 @@ class Recorder:
 
     # --- afterwards ----------------------------------------------------------------------------------
 
-    def forget(self) -> None:
-        """Forget every row: for when the tables have been made."""
-        self._contentions = []
-        self._contention_rows = bytearray()
-        self._intents = bytearray()
-        self._kept = None
-
     def contentions(self) -> pa.Table:
-        """Give the contentions, in the order in which actors learned of them."""
+        """Give the contentions, in the order in which actors learned of them, once: their rows are let go.
+
+        A long run has no room for rows and tables.
+        """
         rows = np.concatenate([*self._contentions, np.frombuffer(bytes(self._contention_rows), _CONTENTION)])
-        # In place of the blocks: a long run has no room for both.
-        self._contentions, self._contention_rows = [rows], bytearray()
+        self._contentions, self._contention_rows = [], bytearray()
         actors = [name for name, _ in self.actors]
         return pa.table({
             "seq": np.arange(len(rows), dtype=np.int64),
@@ -399,8 +394,9 @@ class Recorder:
         })  # fmt: skip
 
     def intents(self) -> pa.Table:
-        """Give the intents, in the order of their beginning."""
+        """Give the intents, in the order of their beginning, once: their rows are let go."""
         packed = np.frombuffer(self._intents, _INTENT)
+        self._intents = bytearray()
         order = np.argsort(packed["intent"], kind="stable")
 
         def column(name: str) -> np.ndarray:

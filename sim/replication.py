@@ -201,9 +201,7 @@ def _result(
     for server in servers:
         server.store.forget_executions()  # The tables that follow need as much room again.
     ended_us = world.kernel.now_us
-    contentions, intents, attempts = recorder.contentions(), recorder.intents(), recorder.attempts()
-    attempt_rows = recorder.attempt_rows() if keep_attempts else None
-    recorder.forget()
+    contentions, intents = recorder.contentions(), recorder.intents()
     passed = [Level(edges) for _ in PARTS]
     found = sojourns(ledger.changes(ended_us), ledger.stretches(), OPERATIONS, ended_us, passed)
     executions = executions_table(found, world.workload.class_name, window_us)
@@ -221,9 +219,9 @@ def _result(
         contentions=_labelled(contentions, arm, replication),
         intents=_labelled(intents, arm, replication),
         executions=_labelled(executions, arm, replication),
-        attempts=_labelled(attempts, arm, replication),
+        attempts=_labelled(recorder.attempts(), arm, replication),
         series=_labelled(_until(series_table(lines, edges, window_us), ended_us), arm, replication),
-        attempt_rows=None if attempt_rows is None else _labelled(attempt_rows, arm, replication),
+        attempt_rows=_labelled(recorder.attempt_rows(), arm, replication) if keep_attempts else None,
         fingerprint=fingerprint([contentions, intents, executions]),
         faults=[],
         window_us=_observed(window_us, ended_us),

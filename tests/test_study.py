@@ -290,7 +290,7 @@ def test_memory_is_looked_at_after_each_block_and_the_run_goes_on_below_its_limi
     """Blocks of 200 attempts; the third is cut short where the 450th attempt ends the run."""
     looks = []
     monkeypatch.setattr(limits, "resident_bytes", lambda: looks.append(1) or 1000)
-    monkeypatch.setattr(record, "_BLOCK_BYTES", 200 * record._ATTEMPT.itemsize)
+    monkeypatch.setattr(record, "_BLOCK_BYTES", 200 * record._COUNTED.itemsize)
     study = study_of(tmp_path, ARMS[:1], replication=0, limits=Limits(attempts=450, memory_bytes=1000))
     (cut,) = study.truncated
     assert (cut["limit"], cut["attempts"], len(looks)) == ("attempts", 450, 2)
