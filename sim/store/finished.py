@@ -23,7 +23,7 @@ class FinishedExecutions:
     """Columns of finished executions; one that is asked for again is made whole again.
 
     A row has an entry of ``_kinds`` (state and lane, of which there are few), and as many of ``_instants``
-    and ``_counts`` as :meth:`put` writes. What is not made of numbers, as it is in a simulation, stands aside.
+    and ``_counts`` as :meth:`put` writes. What is not made of numbers, as in a simulation, stands aside.
     """
 
     __slots__ = ("_aside", "_counts", "_free", "_instants", "_interned", "_kinds", "_rows")

@@ -34,11 +34,11 @@ LATER = {
 }
 
 
-@pytest.mark.parametrize("later", LATER.values(), ids=LATER)
 # As in recordings; as in simulations, whose rows are numbers; and what only nearly is.
 STAMPS = [(("w1", "ends"), "at1"), ((4, 7, 7_000_000), 3), ((4, 7, 1 << 70), 3), ((4, 7, 7.5), 3), (None, 3)]
 
 
+@pytest.mark.parametrize("later", LATER.values(), ids=LATER)
 @pytest.mark.parametrize(("stamp", "attempt"), STAMPS, ids=str)
 @pytest.mark.parametrize("ending", ["complete", "fail", "cancel", "expire"])
 def test_answers_stay_the_same(ending, stamp, attempt, later):
