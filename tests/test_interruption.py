@@ -15,11 +15,11 @@ import pytest
 from tests.small import arguments, files
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-REPLICATIONS = 8
+REPLICATIONS = 24
 
 
 def begin(out, *more):
-    """Start a study of eight replications in two processes, as the leader of a session of its own."""
+    """Start a study of some replications in two processes, as the leader of a session of its own."""
     command = [sys.executable, "-m", "sim", "run", "claim_storm", "--out", str(out), "--no-plots", "--json"]
     command += ["--jobs", "2", "--replications", str(REPLICATIONS), *arguments(), *more]
     return subprocess.Popen(
