@@ -30,6 +30,7 @@ NONE: Final = -1
 """In a row: there is no such thing (no flow, no rival, ...)."""
 
 _BLOCK_BYTES: Final = 1 << 22
+_HASHED_AT_ONCE: Final = 1 << 16
 
 
 ANSWERS: Final = ("ok", "refused", "unknown")
@@ -524,7 +525,9 @@ def fingerprint(tables: Sequence[pa.Table]) -> str:
             if pa.types.is_dictionary(column.type):
                 digest.update("\x00".join(column.dictionary.to_pylist()).encode())
                 column = column.indices
-            if column.null_count:
-                column = column.fill_null(NONE)
-            digest.update(column.to_numpy(zero_copy_only=False).tobytes())
+            for first in range(0, len(column), _HASHED_AT_ONCE):
+                piece = column.slice(first, _HASHED_AT_ONCE)
+                if piece.null_count:
+                    piece = piece.fill_null(NONE)
+                digest.update(piece.to_numpy(zero_copy_only=False).tobytes())
     return digest.hexdigest()

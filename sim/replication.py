@@ -203,8 +203,11 @@ def _result(
     ended_us = world.kernel.now_us
     contentions, intents = recorder.contentions(), recorder.intents()
     passed = [Level(edges) for _ in PARTS]
-    found = sojourns(ledger.changes(ended_us), ledger.stretches(), OPERATIONS, ended_us, passed)
-    executions = executions_table(found, world.workload.class_name, window_us)
+    executions = executions_table(
+        sojourns(ledger.changes(ended_us), ledger.stretches(), OPERATIONS, ended_us, passed),
+        world.workload.class_name,
+        window_us,
+    )
     lines = [
         Line.of(IN_FLIGHT, "", recorder.in_flight),
         *(Line.of(EXECUTIONS, part, level) for part, level in zip(PARTS, passed, strict=True)),
