@@ -535,3 +535,20 @@ def test_an_acknowledged_report_leaves_no_budget_behind(store):
     store.report_usage_and_check(0, "b1", [("tokens", 1)], "u1")
     assert store.report_usage_and_check(0, "b2", [("tokens", 1)], "u1").code == "ALREADY_APPLIED"
     assert store.create_budget(0, "b2", [("tokens", 1, 0)]).code == "OK"
+
+
+def test_a_reset_takes_the_usage_away_and_leaves_the_limits(store):
+    store.create_budget(0, "b1", [("tokens", 5, 0)])
+    store.report_usage_and_check(0, "b1", [("tokens", 5)])
+    assert store.read_budget(0, "b1").values == {"used_up": True, "usage": {"tokens": 5}}
+    assert store.reset_budget(0, "b1").values == {"next_reset": 0}
+    assert store.read_budget(0, "b1").values == {"used_up": False, "usage": {}}
+    told = store.report_usage_and_check(0, "b1", [("tokens", 6)])
+    assert (told.code, told.values) == ("HARD_BREACH", {"dimension": "tokens", "current": 0, "limit": 5})
+
+
+def test_a_budget_that_was_reset_before_it_was_defined_has_no_limits_ever(store):
+    assert store.reset_budget(0, "b1").code == "OK"
+    defined = store.create_budget(0, "b1", [("tokens", 5, 0)])
+    assert (defined.code, defined.values) == ("ALREADY_SATISFIED", {"budget": "b1"})
+    assert store.report_usage_and_check(0, "b1", [("tokens", 6)]).code == "OK"
