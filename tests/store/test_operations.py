@@ -55,6 +55,28 @@ def test_what_is_no_number_is_refused_before_anything_is_read(store, value):
     assert "q1" not in store.quotas
 
 
+NUMBERS = {
+    "priority of create": lambda store: store.create_execution(0, "e1", "A", "soon"),
+    "new_priority": lambda store: store.change_priority(0, "e1", "soon"),
+    "grant_ttl_ms": lambda store: store.issue_claim_grant(0, "e1", "w1", "A", "soon"),
+    "grant_ttl_ms of reclaim": lambda store: store.issue_reclaim_grant(0, "e1", "w1", "soon"),
+    "lease_ttl_ms of both": lambda store: store.issue_grant_and_claim(0, "e1", "w", "A", "l", "soon", "a"),
+    "lease_ttl_ms of resumed": lambda store: store.claim_resumed_execution(0, "e1", "w1", "ls1", "soon"),
+    "lease_ttl_ms of renewal": lambda store: store.renew_lease(0, "e1", 0, "at1", "ls1", 1, "soon"),
+    "lease_ttl_ms of reclaim": lambda store: store.reclaim_execution(0, "e1", "w1", "ls1", "soon", "at1"),
+    "window_seconds": lambda store: store.check_admission_and_record(0, "q1", "e1", "soon", 1, 1),
+    "rate_limit": lambda store: store.check_admission_and_record(0, "q1", "e1", 1, "soon", 1),
+    "concurrency_cap": lambda store: store.check_admission_and_record(0, "q1", "e1", 1, 1, "soon"),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_the_refusal_of_what_is_no_number_says_which_argument(store, name):
+    refused = NUMBERS[name](store)
+    assert (refused.code, refused.rival) == ("invalid_input", None)
+    assert refused.values == {"detail": f"{name.split()[0]} must be a number, got: soon"}
+
+
 def test_a_window_may_be_a_fraction_of_a_second(store):
     assert store.check_admission_and_record(0, "q1", "e1", 0.25, 1, 0).code == "ADMITTED"
     assert store.check_admission_and_record(249, "q1", "e2", 0.25, 1, 0).retry_after_ms == 1
@@ -79,6 +101,48 @@ def test_text_that_is_no_object_is_no_policy(store):
     assert store.issue_claim_grant(0, "e1", "w1", "A", 10).ok
 
 
+@pytest.mark.parametrize(
+    ("text", "detail"), [("{", "malformed"), ('{"routing_requirements": 3}', "routing_requirements:not_object")]
+)
+def test_text_that_is_broken_is_refused_with_what_is_wrong(store, text, detail):
+    refused = store.create_execution(0, "e1", "A", policy=text)
+    assert (refused.code, refused.values) == ("invalid_policy_json", {"detail": detail})
+
+
+@pytest.mark.parametrize(
+    ("backoff", "delays"),
+    [
+        (None, [1000, 1000]),
+        ({"type": "fixed"}, [1000, 1000]),
+        ({"type": "fixed", "delay_ms": 7}, [7, 7]),
+        ({"type": "none"}, [1000, 1000]),
+        ({"type": "exponential"}, [1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]),
+        ({"type": "exponential", "initial_delay_ms": 3, "multiplier": 5, "max_delay_ms": 70}, [3, 15, 70]),
+    ],
+)
+def test_a_retry_waits_as_its_policy_says_or_as_the_engine_does(store, backoff, delays):
+    told, now_ms = [], 0
+    for _ in delays:
+        retry = {"max_retries": len(delays), "backoff": backoff}
+        outcome = store.fail_execution(now_ms, "e1", *lease(store, now_ms), retry)
+        told.append(outcome.values["retry_delay_ms"])
+        assert outcome.values["delay_until"] == now_ms + told[-1]
+        now_ms += told[-1]
+        store.promote_delayed(now_ms, "e1")
+    assert told == delays
+
+
+@pytest.mark.parametrize(("reason", "left"), [("waiting_for_quota", [["e1", 5]]), ("paused_by_policy", [])])
+def test_what_expires_while_it_is_paused_by_policy_leaves_no_entry_behind(store, reason, left):
+    """Elsewhere only the set that its state says is looked at."""
+    store.create_execution(5, "e1", "A", delay_until=5)
+    assert store.block_execution_for_admission(5, "e1", reason).ok
+    store.expire_execution(5, "e1")
+    assert store.delayed_set(5, "A").values["members"] == left
+    assert store.lanes["A"].blocked[{"waiting_for_quota": "blocked_by_quota"}.get(
+        reason, "blocked_by_lane_state")].items() == []  # fmt: skip
+
+
 def test_the_bounds_of_capabilities_are_inclusive(store):
     def create(execution, tokens):
         outcome = store.create_execution(0, execution, "A", policy={"required_capabilities": tokens})
@@ -93,9 +157,14 @@ def test_the_bounds_of_capabilities_are_inclusive(store):
     assert create("e5", ["東京-gpu"]) == "OK"
     assert create("e6", ["tab\there"]) == "required:control_or_whitespace"
     assert create("e7", ["del\x7f"]) == "required:control_or_whitespace"
+    assert create("e7", "gpu") == "required:not_array"
+    assert create("e7", [3]) == "required:non_string_token"
+    assert create("e7", [""]) == "required:empty_token"
+    assert create("e7", ["a,b"]) == "required:comma_in_token"
     assert store.describe(0, "e2").code == "execution_not_found"
     store.create_execution(0, "e8", "A")
-    assert store.issue_claim_grant(0, "e8", "w1", "A", 10, tokens).code == "invalid_capabilities"
+    refused = store.issue_claim_grant(0, "e8", "w1", "A", 10, tokens)
+    assert (refused.code, refused.values) == ("invalid_capabilities", {"detail": "worker:too_many_tokens"})
     assert store.issue_claim_grant(0, "e8", "w1", "A", 10, tokens[:256]).ok
 
 

@@ -796,6 +796,22 @@ def test_contract_a_reclaim_takes_its_slot_again_without_an_admission(contract):
     assert _held(contract) == 1
 
 
+def test_contract_a_reclaimed_execution_counts_as_admitted(contract):
+    _admitted_lease(contract, ttl_ms=10)
+    contract.mark_lease_expired_if_due(10, "e1")
+    contract.issue_reclaim_grant(10, "e1", "w2", 10)
+    contract.reclaim_execution(10, "e1", "w2", "ls2", 10, "at2")
+    assert contract.check_admission_and_record(10**6, "q1", "e1", 1, 0, 1).code == "ALREADY_ADMITTED"
+
+
+def test_a_requeued_lapse_gives_its_slot_back_at_its_instant():
+    store = Store(dataclasses.replace(CONTRACT, lapsed_lease="requeued"))
+    _admitted_lease(store, ttl_ms=10)
+    calls = _released(store)
+    assert store.mark_lease_expired_if_due(10, "e1").values == {"outcome": "requeued"}
+    assert calls == [(10, "q1", "e1")]
+
+
 def test_contract_effects_on_slots_go_where_the_caller_says(contract):
     calls = []
     contract.release_slot = lambda *call: calls.append(("release", *call))
