@@ -5,8 +5,23 @@ import copy
 import pytest
 
 from sim.store import CONTRACT, PRESETS, VALKEY, Store
+from sim.store.state import (
+    ELIGIBLE_AS,
+    ESCALATED,
+    SUSPENDED,
+    SUSPENDED_FOR,
+    AttemptState,
+    Blocking,
+    Eligibility,
+    Ownership,
+    Phase,
+    PublicState,
+    TerminalOutcome,
+    vector,
+)
 from tests.store.cases import (
     CHILDREN,
+    DELAYED,
     ELIGIBLE,
     LEASED,
     TERMINAL,
@@ -102,7 +117,8 @@ def test_text_that_is_no_object_is_no_policy(store):
 
 
 @pytest.mark.parametrize(
-    ("text", "detail"), [("{", "malformed"), ('{"routing_requirements": 3}', "routing_requirements:not_object")]
+    ("text", "detail"),
+    [("{", "malformed"), ('{"routing_requirements": 3}', "routing_requirements:not_object")],
 )
 def test_text_that_is_broken_is_refused_with_what_is_wrong(store, text, detail):
     refused = store.create_execution(0, "e1", "A", policy=text)
@@ -594,6 +610,15 @@ def test_a_copy_of_a_store_answers_as_the_store_does():
     assert copy.copy(first.executions["e1"].state) is first.executions["e1"].state
 
 
+def test_states_that_are_alike_are_the_same_object():
+    assert SUSPENDED_FOR["step_boundary"] is SUSPENDED
+    assert SUSPENDED_FOR["manual_pause"] is ESCALATED
+    assert ELIGIBLE_AS[AttemptState.INTERRUPTED] is vector(
+        Phase.RUNNABLE, Ownership.UNOWNED, Eligibility.ELIGIBLE_NOW, Blocking.WORKER, TerminalOutcome.NONE,
+        AttemptState.INTERRUPTED, PublicState.WAITING,
+    )  # fmt: skip
+
+
 def test_budgets_tell_the_final_usage_of_the_first_soft_breach(store):
     store.create_budget(0, "b1", [("tokens", 0, 5), ("cost", 0, 1)])
     told = store.report_usage_and_check(0, "b1", [("tokens", 6), ("cost", 9), ("tokens", 1)])
@@ -621,3 +646,25 @@ def test_a_budget_that_was_reset_before_it_was_defined_has_no_limits_ever(store)
     defined = store.create_budget(0, "b1", [("tokens", 5, 0)])
     assert (defined.code, defined.values) == ("ALREADY_SATISFIED", {"budget": "b1"})
     assert store.report_usage_and_check(0, "b1", [("tokens", 6)]).code == "OK"
+
+
+@pytest.mark.parametrize(("delay_ms", "left"), [(0, []), (1, [["e1", 8]]), (2, [["e1", 9]])])
+def test_a_resumption_is_delayed_by_a_millisecond_at_least_or_not_at_all(store, delay_ms, left):
+    suspend(store, 0, lease(store, 0))
+    assert store.resume_execution(7, "e1", delay_ms).ok
+    assert state(store) == (DELAYED if delay_ms else ELIGIBLE)
+    assert store.delayed_set(7, "A").values["members"] == left
+    assert eligible(store) == ([] if delay_ms else ["e1"])
+
+
+@pytest.mark.parametrize("use_pending", [False, True])
+def test_a_waitpoint_outlives_the_expiry_of_who_waits_for_it(store, use_pending):
+    """It stays active, so that a signal is taken after a replay, which has nothing to resume."""
+    fence = lease(store, 0)
+    store.create_pending_waitpoint(0, "e1", 0, "wp1", 99)
+    suspend(store, 0, fence, use_pending=use_pending)
+    store.expire_execution(5, "e1")
+    store.replay_execution(5, "e1")
+    told = store.deliver_signal(5, "e1", "wp1", "sg1", "go")
+    assert told.values == {"signal": "sg1", "effect": "resume_condition_satisfied"}
+    assert state(store) == ELIGIBLE
