@@ -52,6 +52,16 @@ def test_answers_stay_the_same(ending, stamp, attempt, later):
     assert snapshot(whole) == snapshot(columns)
 
 
+def test_the_columns_list_whom_they_hold():
+    store = Store()
+    for execution in ("e2", "e1", "e3"):
+        store.create_execution(0, execution, "A")
+        store.cancel_execution(0, execution)
+        store.compact(execution)
+    store.find("e1")
+    assert (list(store.finished), len(store.finished)) == (["e2", "e3"], 2)
+
+
 def test_nothing_is_lost_of_an_execution_with_a_history():
     store = Store()
     store.create_execution(0, "e1", "A", priority=7, policy={"max_replay_count": 3})
