@@ -531,7 +531,7 @@ def test_loading_imports_nothing_heavy(first):
     """Validating a scenario must not wait for numpy, scipy, pandas, matplotlib or the simulator."""
     code = (
         f"import sys; {first}\n"
-        "heavy = {'numpy', 'scipy', 'pandas', 'matplotlib', 'simpy', 'pyarrow', 'joblib', 'sim.store.store'}\n"
+        "heavy = {'numpy', 'scipy', 'pandas', 'matplotlib', 'simpy', 'joblib', 'sim.store.store'}\n"
         "assert not heavy & {*sys.modules}, heavy & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
