@@ -203,11 +203,10 @@ def _result(
     ended_us = world.kernel.now_us
     contentions, intents = recorder.contentions(), recorder.intents()
     passed = [Level(edges) for _ in PARTS]
-    executions = executions_table(
-        sojourns(ledger.changes(ended_us), ledger.stretches(), OPERATIONS, ended_us, passed),
-        world.workload.class_name,
-        window_us,
-    )
+    found = sojourns(ledger.changes(ended_us), ledger.stretches(), OPERATIONS, ended_us, passed)
+    ledger.forget_changes()
+    executions = executions_table(found, world.workload.class_name, window_us)
+    del found
     lines = [
         Line.of(IN_FLIGHT, "", recorder.in_flight),
         *(Line.of(EXECUTIONS, part, level) for part, level in zip(PARTS, passed, strict=True)),
