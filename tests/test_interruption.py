@@ -15,16 +15,22 @@ import pytest
 from tests.small import arguments, files
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-REPLICATIONS = 24
+REPLICATIONS = 8
 
 
 def begin(out, *more):
-    """Start a study of some replications in two processes, as the leader of a session of its own."""
+    """Start a study of eight replications in two processes, as the leader of a session of its own."""
     command = [sys.executable, "-m", "sim", "run", "claim_storm", "--out", str(out), "--no-plots", "--json"]
     command += ["--jobs", "2", "--replications", str(REPLICATIONS), *arguments(), *more]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=_heed_ctrl_c,
+    )  # fmt: skip
+
+
+def _heed_ctrl_c():
+    """Undo what a shell does to its background jobs: they and their children are deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(out, *more):
