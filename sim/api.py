@@ -9,7 +9,7 @@ from sim.analysis.precision import Precision
 from sim.limits import Limits, OptionError, parse_bytes, parse_share
 from sim.scenario import find, load
 from sim.scenario.grid import load_points, make_axis, parse_axis
-from sim.study import arm_of, arms_of, run_study
+from sim.study import Means, StudyOptions, arm_of, arms_of, run_study
 from sim.sweeps import run_sweep
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def run(
     check: bool = False,
     on_progress: Progress | None = None,
 ) -> Study:
-    """Run a scenario and give its study.
+    """Run a scenario and give its study, as :func:`sim.open` does.
 
     Parameters
     ----------
@@ -54,10 +54,8 @@ def run(
         A YAML file, or the name of a scenario that ships with the package.
     policy
         Retry policy instead of the scenario's: one of its own, or a registered one.
-    replications, seed
-        Instead of the scenario's.
-    overrides
-        ``PATH=VALUE`` each, as ``--set`` takes them: ``["workers.count=128"]``.
+    replications, seed, overrides
+        Instead of the scenario's; overrides are as ``--set`` takes them: ``["workers.count=128"]``.
     replication
         Run this one alone, from 0, as it is in the whole study.
     precision, measure, max_replications
@@ -66,58 +64,36 @@ def run(
         many (:mod:`sim.analysis.precision`). The measure is one of :data:`sim.analysis.outcomes.UNITS` or a
         kind of contention, whose rate counts.
     max_attempts, max_memory
-        What each run may use, such as 10_000_000 and "2GB"; one that needs more ends early and the study
-        says so.
-    jobs
-        Processes at a time; results do not depend on it.
-    executor
-        ``joblib`` (this machine), ``dask`` or ``dask=ADDRESS`` (a cluster); results do not depend on it.
+        What each run may use, such as 10_000_000 and "2GB"; the study tells which ended early.
+    jobs, executor
+        How many processes at a time, and whose: ``joblib`` (of this machine), ``dask`` or ``dask=ADDRESS``
+        (of a cluster). Results do not depend on it.
     out
         Where results go: ``out/<scenario>/<study-id>``.
-    on_estimate
-        Called before a study with what it will need (:class:`sim.estimate.Estimate`), after a short pilot.
+    on_estimate, on_progress
+        Called with what the study will need (:class:`sim.estimate.Estimate`), before it and after a short
+        pilot; called with (replications done, replications in all).
     keep_attempts
         Keep every attempt as a row besides (:meth:`Study.attempts`); many millions fill a disk.
     check
         Watch the invariants while it runs, and what must hold at the end (``contention-sim list checks``).
-    on_progress
-        Called with (replications done, replications in all).
-
-    Returns
-    -------
-    Study
-        As :func:`sim.open` gives it.
 
     Raises
     ------
-    sim.scenario.ScenarioError, sim.retry.PolicyError
-        When the scenario or the policy has a mistake.
-    sim.output.ResultsError
-        When results cannot be written.
-    sim.output.StudyFailed
-        When no replication came to its end.
-    sim.limits.OptionError
-        When another option has a mistake.
+    sim.scenario.ScenarioError, sim.retry.PolicyError, sim.limits.OptionError
+        When the scenario, the policy or another option has a mistake.
+    sim.output.ResultsError, sim.output.StudyFailed
+        When results cannot be written; when no replication came to its end.
     sim.checks.CheckFailed
         With ``check``: when something happened that must not.
     """
     _check_replications(replications, precision, replication)
     loaded = load(scenario, _changes(overrides, seed, replications))
-    return run_study(
-        loaded,
-        [arm_of(loaded, policy)],
-        name=find(scenario).stem,
-        out=out,
-        jobs=jobs,
-        executor=executor,
-        precision=precision_of(precision, measure, max_replications),
-        limits=limits_of(max_attempts, max_memory),
-        replication=replication,
-        on_estimate=on_estimate,
-        keep_attempts=keep_attempts,
-        check=check,
-        on_progress=on_progress,
-    )
+    arms = [arm_of(loaded, policy)]
+    wanted = precision_of(precision, measure, max_replications)
+    options = StudyOptions(wanted, limits_of(max_attempts, max_memory), replication, keep_attempts, check)
+    means = Means(out, jobs, executor, on_progress, on_estimate)
+    return run_study(loaded, arms, find(scenario).stem, options, means)
 
 
 def compare(
@@ -151,12 +127,10 @@ def compare(
         default all of the scenario's, else :data:`sim.study.COMPARED`.
     baseline
         What the others are compared with; by default the first.
-    replications, seed
-        Instead of the scenario's.
     precision, measure, max_replications
         As for :func:`run`; every arm is as precise, and all have the same number of replications.
-    overrides, max_attempts, max_memory, jobs, executor, out, keep_attempts, on_estimate, on_progress
-        As for :func:`run`.
+    replications, seed, overrides, max_attempts, max_memory, jobs, executor, out, keep_attempts
+        As for :func:`run`, and so are ``on_estimate`` and ``on_progress``.
 
     Returns
     -------
@@ -166,30 +140,18 @@ def compare(
 
     Raises
     ------
-    sim.scenario.ScenarioError, sim.retry.PolicyError
-        When the scenario or a policy has a mistake.
-    sim.output.ResultsError
-        When results cannot be written.
-    sim.output.StudyFailed
-        When no replication of an arm came to its end.
-    sim.limits.OptionError
-        When another option has a mistake.
+    sim.scenario.ScenarioError, sim.retry.PolicyError, sim.limits.OptionError
+        When the scenario, a policy or another option has a mistake.
+    sim.output.ResultsError, sim.output.StudyFailed
+        When results cannot be written; when no replication of an arm came to its end.
     """
     _check_replications(replications, precision)
     loaded = load(scenario, _changes(overrides, seed, replications))
-    return run_study(
-        loaded,
-        arms_of(loaded, policies, baseline),
-        name=find(scenario).stem,
-        out=out,
-        jobs=jobs,
-        keep_attempts=keep_attempts,
-        executor=executor,
-        precision=precision_of(precision, measure, max_replications),
-        limits=limits_of(max_attempts, max_memory),
-        on_estimate=on_estimate,
-        on_progress=on_progress,
-    )
+    arms = arms_of(loaded, policies, baseline)
+    wanted = precision_of(precision, measure, max_replications)
+    options = StudyOptions(wanted, limits_of(max_attempts, max_memory), keep_attempts=keep_attempts)
+    means = Means(out, jobs, executor, on_progress, on_estimate)
+    return run_study(loaded, arms, find(scenario).stem, options, means)
 
 
 def _check_replications(
@@ -241,18 +203,12 @@ def sweep(
         ``--grid`` reads it (:mod:`sim.scenario.grid`). Or the texts of ``--grid`` themselves.
     policies
         The arms: policies of the scenario or registered ones; none for the scenario's own policy alone.
-    replications, seed
-        Instead of the scenario's.
-    overrides
-        ``PATH=VALUE`` each, as ``--set`` takes them, before the grid.
-    jobs
-        Processes at a time; results do not depend on it.
-    executor
+    replications, seed, overrides
+        Instead of the scenario's, as for :func:`run`; overrides come before the grid.
+    jobs, executor, on_progress
         As for :func:`run`.
     out
         Where results go: ``out/<scenario>/<sweep-id>``. A sweep that is there already is not run again.
-    on_progress
-        Called with (replications done, replications in all).
 
     Returns
     -------
@@ -274,16 +230,9 @@ def sweep(
         if isinstance(grid, Mapping)
         else [parse_axis(text) for text in grid]
     )
-    return run_sweep(
-        load_points(scenario, axes, _changes(overrides, seed, replications)),
-        axes,
-        policies,
-        name=find(scenario).stem,
-        out=out,
-        jobs=jobs,
-        executor=executor,
-        on_progress=on_progress,
-    )
+    points = load_points(scenario, axes, _changes(overrides, seed, replications))
+    means = Means(out, jobs, executor, on_progress)
+    return run_sweep(points, axes, policies, find(scenario).stem, means)
 
 
 def _changes(overrides: Iterable[str], seed: int | None, replications: int | None) -> list[str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sim.mistakes import UserMistake
 from sim.store import VALKEY, Store, preset
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _PARTS: Final = ("t_ms", "op", "args", "result", "state")
 _HISTORY_MAX: Final = 8
 
 
-class RecordingError(Exception):
+class RecordingError(UserMistake):
     """A file that is missing, or is no recording; the message says which and why."""
 
 

@@ -10,20 +10,28 @@ priority, then by the order in which things were scheduled. That is the document
 or wants SimPy's resources can use plain SimPy in the same kernel.
 
 Time is an integer number of microseconds throughout.
+
+Calls that are far off wait in buckets, a sixteen-millisecond stretch of time each, and come into the heap
+when their stretch begins: most of a fleet sleeps, and a heap is the quicker the less is in it. The order is
+that of one heap, because it is total and a bucket is emptied before anything in its stretch happens.
 """
 
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
 
 from simpy import Environment
 from simpy.core import EmptySchedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
-_URGENT, _NORMAL = 0, 1
+_FIRST, _URGENT, _NORMAL = -1, 0, 1
+
+_BUCKET_BITS: Final = 14
+"""A bucket is 2**14 microseconds wide: longer than most delays of a link, shorter than most sleeps."""
 
 
 class HorizonReached(Exception):  # noqa: N818 - a signal, not an error
@@ -44,6 +52,7 @@ class Kernel(Environment):
         # Environment binds its factories (timeout, process, ...) only where they stand in the very class.
         for factory in ("process", "timeout", "event", "all_of", "any_of"):
             setattr(self, factory, getattr(self, factory))
+        self._far_off: dict[int, list[Any]] = {}
 
     @property
     def now_us(self) -> int:
@@ -52,9 +61,30 @@ class Kernel(Environment):
 
     def call_at(self, at_us: int, function: Callable[[Any], object], argument: Any = None) -> None:
         """Call ``function(argument)`` at an instant that is not in the past."""
-        if at_us < self._now:
-            raise ValueError(f"an event in the past: {at_us} us, and it is {self._now} us")
-        heappush(self._queue, (at_us, _NORMAL, next(self._eid), None, function, argument))  # type: ignore[misc]
+        now_us = self._now
+        if at_us < now_us:
+            raise ValueError(f"an event in the past: {at_us} us, and it is {now_us} us")
+        entry: Any = (at_us, _NORMAL, next(self._eid), None, function, argument)
+        bucket = at_us >> _BUCKET_BITS
+        if bucket == now_us >> _BUCKET_BITS:
+            heappush(self._queue, entry)
+            return
+        waiting = self._far_off.get(bucket)
+        if waiting is None:
+            self._far_off[bucket] = [entry]
+            begins: Any = (bucket << _BUCKET_BITS, _FIRST, next(self._eid), None, self._come_near, bucket)
+            heappush(self._queue, begins)
+        else:
+            waiting.append(entry)
+
+    def _come_near(self, bucket: int) -> None:
+        for entry in self._far_off.pop(bucket):
+            heappush(self._queue, entry)
+
+    def arguments(self) -> Iterator[Any]:
+        """Give the arguments of the calls that are still to come, in no order."""
+        entries: Iterator[Any] = chain(self._queue, *self._far_off.values())
+        return (entry[5] for entry in entries if entry[3] is None and entry[1] == _NORMAL)
 
     def step(self) -> None:
         """Process the next entry, be it a call or a SimPy event."""

@@ -114,7 +114,12 @@ class ExecutionLedger:
         store that may lie after the end of the run.
         """
         changes = np.frombuffer(self._changes, CHANGE)
-        return changes[changes["at_us"] < end_us]
+        inside = changes["at_us"] < end_us
+        return changes if inside.all() else changes[inside]
+
+    def forget_changes(self) -> None:
+        """Let the changes go: for when all has been made of them."""
+        self._changes = bytearray()
 
     def stretches(self) -> np.ndarray[Any, np.dtype[np.void]]:
         """Give the stretches of work (:data:`STRETCH`), in the order of their ends."""

@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from sim.mistakes import UserMistake
 from sim.units import quoted
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _MOST_BYTES: Final = 2**60
 _STATM: Final = Path("/proc/self/statm")
 
 
-class OptionError(Exception):
+class OptionError(UserMistake):
     """An option of a run or a study is wrong; the message is for the user and says what would be right."""
 
 

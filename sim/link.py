@@ -21,7 +21,7 @@ from array import array
 from heapq import heappush
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sim.ledger import GRANTED, REFUSED, stage_of
+from sim.ledger import ENDED, GRANTED, REFUSED, stage_of
 from sim.record import NONE, UNKNOWN, Attempt, Op
 from sim.store import OPERATIONS, Store
 from sim.store.state import Phase
@@ -254,10 +254,9 @@ class Link:
     def sent_and_open(self) -> list[int]:
         """Give the instants at which those attempts were sent whose actors wait for the outcome, in order.
 
-        Each is in the queue of events, some twice: its arrival, its delivery, its time-out.
+        Each is among the calls to come, some twice: its arrival, its delivery, its time-out.
         """
-        arguments = (entry[5] for entry in self._queue if entry[3] is None)
-        attempts = dict.fromkeys(each for each in arguments if isinstance(each, Attempt))
+        attempts = dict.fromkeys(each for each in self._kernel.arguments() if isinstance(each, Attempt))
         return sorted(each.sent_us for each in attempts if not hasattr(each, "done_us"))
 
     def _serve(self, attempt: Attempt) -> None:
@@ -334,7 +333,7 @@ class Link:
         outcome = attempt.outcome if process.alive else UNKNOWN
         attempt.done_us = now_us
         self._record(attempt, outcome)
-        if outcome.kind is None and not outcome.ok and outcome is not UNKNOWN:
+        if not outcome.ok and outcome.kind is None and outcome is not UNKNOWN:
             raise ModelError(f"{owner.name}: {attempt.op.name}{attempt.arguments} was answered {outcome!r}")
         if owner.watches:
             # What a fleet shares outlives its processes: it sees the answer though nobody waits for it.
@@ -367,6 +366,8 @@ def _ledger_effects(ledger: ExecutionLedger) -> list[Callable[[Attempt, Outcome]
         if ex is not None and ex.changed is store.stamp:
             stage = stage_of(ex.state.words)
             ledger.changed(execution, attempt.started_us, stage, attempt.op.index, ex.attempt_index)
+            if stage >= ENDED:
+                store.compact(execution)  # It is rarely asked for again, and a long run has millions.
 
     def created(attempt: Attempt, outcome: Outcome) -> None:
         if outcome.code == "OK":

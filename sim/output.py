@@ -46,6 +46,7 @@ from sim.analysis.records import (
 from sim.analysis.recovery import episodes, recovery
 from sim.analysis.rivals import PAIR, RACE_COLUMNS, races, rivals
 from sim.analysis.verdicts import verdicts
+from sim.mistakes import UserMistake
 from sim.rng import Streams
 from sim.units import US_PER_S
 
@@ -78,7 +79,7 @@ _COUNTED: Final = {
 }
 
 
-class ResultsError(Exception):
+class ResultsError(UserMistake):
     """Results cannot be written or read; the message is for the user and says what to do."""
 
 
@@ -421,15 +422,7 @@ def assemble(
         When replications (or their attempts) are missing or the files cannot be written; the parts stay.
     """
     partial = Path(partial)
-    found = {(part["arm"], part["replication"]): (folder, part) for folder, part in _parts(partial)}
-    ended = {(failure["arm"], failure["replication"]) for failure in failed}
-    missing = [run for run in manifest.runs if run not in found and run not in ended]
-    if missing:
-        first = ", ".join(f"{arm}/{replication}" for arm, replication in missing[:3])
-        raise ResultsError(
-            f"{partial}: {len(missing)} of {len(manifest.runs)} replications are missing ({first} ...)"
-        )
-    parts = [found[run] for run in manifest.runs if run not in ended]
+    parts = _parts_in_order(partial, manifest, {(each["arm"], each["replication"]) for each in failed})
     incidents = {"failed": list(failed), "truncated": list(truncated), "precision": precision}
     place = _place(partial)
     with explained(partial):
@@ -445,6 +438,20 @@ def assemble(
             _write_json(staging / "host.json", host)
         _discard(partial)
     return place
+
+
+def _parts_in_order(
+    partial: Path, manifest: Manifest, failed: set[tuple[str, int]]
+) -> list[tuple[Path, dict[str, Any]]]:
+    """Give the part of every run but those that failed; none may be missing."""
+    found = {(part["arm"], part["replication"]): (folder, part) for folder, part in _parts(partial)}
+    missing = [run for run in manifest.runs if run not in found and run not in failed]
+    if missing:
+        first = ", ".join(f"{arm}/{replication}" for arm, replication in missing[:3])
+        raise ResultsError(
+            f"{partial}: {len(missing)} of {len(manifest.runs)} replications are missing ({first} ...)"
+        )
+    return [found[run] for run in manifest.runs if run not in failed]
 
 
 def begin_sweep(out: str | Path, name: str, sweep_id: str) -> Path:

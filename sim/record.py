@@ -30,6 +30,7 @@ NONE: Final = -1
 """In a row: there is no such thing (no flow, no rival, ...)."""
 
 _BLOCK_BYTES: Final = 1 << 22
+_HASHED_AT_ONCE: Final = 1 << 16
 
 
 ANSWERS: Final = ("ok", "refused", "unknown")
@@ -154,9 +155,11 @@ class Attempt:
 
 
 # One row each. Little endian, no padding, so that numpy reads the bytes in place.
-_ATTEMPT = np.dtype(
-    [("sent_us", "<i8"), ("arrived_us", "<i8"), ("done_us", "<i8"), ("intent", "<i8"), ("execution", "<i8"),
-     ("actor", "<i4"), ("code", "<i2"), ("op", "u1"), ("answer", "u1")])  # fmt: skip
+_COUNTED = np.dtype(
+    [("sent_us", "<i8"), ("done_us", "<i8"), ("actor", "<i4"), ("code", "<i2"), ("op", "u1"),
+     ("answer", "u1")])  # fmt: skip
+# What a kept attempt has besides; its rows are in step with those that are counted.
+_KEPT = np.dtype([("arrived_us", "<i8"), ("intent", "<i8"), ("execution", "<i8")])
 _CONTENTION = np.dtype(
     [("sent_us", "<i8"), ("arrived_us", "<i8"), ("done_us", "<i8"), ("execution", "<i8"), ("flow", "<i8"),
      ("waitpoint", "<i8"), ("intent", "<i8"), ("root", "<i8"), ("rival_age_us", "<i8"), ("actor", "<i4"),
@@ -168,7 +171,8 @@ _INTENT = np.dtype(
      ("actor", "<i4"), ("attempts", "<i4"), ("goal", "i1"), ("resolution", "i1"),
      ("cause", "i1")])  # fmt: skip
 
-_pack_attempt = Struct("<5qihBB").pack
+_pack_counted = Struct("<2qihBB").pack
+_pack_kept = Struct("<3q").pack
 _pack_contention = Struct("<9qiiihBBbbq").pack
 _pack_intent = Struct("<5qiibbb").pack
 _DECISION = Struct("<bq")
@@ -222,10 +226,12 @@ class Recorder:
         self._ops = [op.name for op in ops]
         self._actions = list(actions)
         self._window_us = window_us
-        self._attempts = bytearray()
+        self._counted = bytearray()
         self._block_bytes = _BLOCK_BYTES
+        self._blocks_attempts = 0
         self.on_block: Callable[[], None] | None = None
         self._kept: list[np.ndarray] | None = [] if keep_attempts else None
+        self._kept_rows = bytearray()
         self.in_flight = Level(np.unique([0, *window_us]) if edges is None else edges)
         self._counts: dict[tuple[str, int, int, int], list[int]] = {}
         self._contentions: list[np.ndarray] = []
@@ -235,7 +241,6 @@ class Recorder:
         self._codes: dict[str, int] = {}
         self._contention_codes: dict[str, int] = {}
         self.actors: list[tuple[str, str]] = []
-        self.attempts_made = 0
         self.intents_begun = 0
 
     # --- while the run goes on ---------------------------------------------------------------------
@@ -276,15 +281,15 @@ class Recorder:
         number = self._codes.get(code)
         if number is None:
             number = self._codes[code] = len(self._codes)
-        intent = attempt.intent
         kind = outcome.kind
-        rows = self._attempts
-        rows += _pack_attempt(
-            attempt.sent_us, attempt.arrived_us, attempt.done_us, NONE if intent is None else intent.id,
-            attempt.execution, attempt.actor, number, attempt.op.index,
+        rows = self._counted
+        rows += _pack_counted(
+            attempt.sent_us, attempt.done_us, attempt.actor, number, attempt.op.index,
             0 if outcome.ok else 2 if kind is None else 1,
         )  # fmt: skip
-        self.attempts_made += 1
+        if self._kept is not None:
+            intent_id = NONE if attempt.intent is None else attempt.intent.id
+            self._kept_rows += _pack_kept(attempt.arrived_us, intent_id, attempt.execution)
         if len(rows) >= self._block_bytes:
             self._count_attempts()
             if self.on_block is not None:
@@ -292,9 +297,14 @@ class Recorder:
         if kind is not None:
             self._contention(attempt, outcome, kind)  # type: ignore[arg-type]  # it has a kind
 
+    @property
+    def attempts_made(self) -> int:
+        """How many attempts have been taken down."""
+        return self._blocks_attempts + len(self._counted) // _COUNTED.itemsize
+
     def end_block_after(self, attempts: int) -> None:
         """Let the block of attempts that begins now end after so many, if it is not full before."""
-        self._block_bytes = min(_BLOCK_BYTES, max(1, attempts) * _ATTEMPT.itemsize)
+        self._block_bytes = min(_BLOCK_BYTES, max(1, attempts) * _COUNTED.itemsize)
 
     def _contention(self, attempt: Attempt, outcome: Refused, kind: ContentionKind) -> None:
         if len(self._contention_rows) >= _BLOCK_BYTES:
@@ -330,9 +340,11 @@ class Recorder:
         self.in_flight.add(sent_us, [])
 
     def _count_attempts(self) -> None:
-        rows = np.frombuffer(self._attempts, _ATTEMPT)
+        rows = np.frombuffer(self._counted, _COUNTED)
         if self._kept is not None:
-            self._kept.append(rows.copy())
+            self._kept.append(_joined(rows, np.frombuffer(self._kept_rows, _KEPT)))
+            self._kept_rows = bytearray()
+        self._blocks_attempts += len(rows)
         start_us, end_us = self._window_us
         inside = (rows["done_us"] >= start_us) & (rows["done_us"] < end_us)
         self.in_flight.add(rows["sent_us"], rows["done_us"])
@@ -346,13 +358,17 @@ class Recorder:
             entry[0] += int(counts[key])
             entry[1] += int(totals[key])
         del rows
-        self._attempts.clear()
+        self._counted.clear()
 
     # --- afterwards ----------------------------------------------------------------------------------
 
     def contentions(self) -> pa.Table:
-        """Give the contentions, in the order in which actors learned of them."""
+        """Give the contentions, in the order in which actors learned of them, once: their rows are let go.
+
+        A long run has no room for rows and tables.
+        """
         rows = np.concatenate([*self._contentions, np.frombuffer(bytes(self._contention_rows), _CONTENTION)])
+        self._contentions, self._contention_rows = [], bytearray()
         actors = [name for name, _ in self.actors]
         return pa.table({
             "seq": np.arange(len(rows), dtype=np.int64),
@@ -379,22 +395,27 @@ class Recorder:
         })  # fmt: skip
 
     def intents(self) -> pa.Table:
-        """Give the intents, in the order of their beginning."""
-        rows = np.frombuffer(bytes(self._intents), _INTENT)
-        rows = rows[np.argsort(rows["intent"], kind="stable")]
+        """Give the intents, in the order of their beginning, once: their rows are let go."""
+        packed = np.frombuffer(self._intents, _INTENT)
+        self._intents = bytearray()
+        order = np.argsort(packed["intent"], kind="stable")
+
+        def column(name: str) -> np.ndarray:
+            return packed[name][order]
+
         return pa.table({
-            "intent": rows["intent"],
-            "root": rows["root"],
-            "goal": named(rows["goal"], GOALS),
-            "actor": named(rows["actor"], [name for name, _ in self.actors]),
-            "actor_kind": named(rows["actor"], [kind for _, kind in self.actors]),
-            "execution": or_null(rows["execution"]),
-            "start_us": rows["start_us"],
-            "end_us": rows["end_us"],
-            "resolution": named(rows["resolution"], RESOLUTIONS),
-            "cause": named(rows["cause"], CAUSES),
-            "attempts": rows["attempts"],
-            "in_window": self._inside(rows["start_us"]),
+            "intent": column("intent"),
+            "root": column("root"),
+            "goal": named(column("goal"), GOALS),
+            "actor": named(column("actor"), [name for name, _ in self.actors]),
+            "actor_kind": named(column("actor"), [kind for _, kind in self.actors]),
+            "execution": or_null(column("execution")),
+            "start_us": column("start_us"),
+            "end_us": column("end_us"),
+            "resolution": named(column("resolution"), RESOLUTIONS),
+            "cause": named(column("cause"), CAUSES),
+            "attempts": column("attempts"),
+            "in_window": self._inside(column("start_us")),
         })  # fmt: skip
 
     def attempts(self) -> pa.Table:
@@ -418,7 +439,7 @@ class Recorder:
     def attempt_rows(self) -> pa.Table:
         """Give every attempt that was kept, in the order in which actors learned of them."""
         self._count_attempts()
-        rows = np.concatenate([np.empty(0, _ATTEMPT), *(self._kept or [])])
+        rows = np.concatenate([_joined(np.empty(0, _COUNTED), np.empty(0, _KEPT)), *(self._kept or [])])
         return pa.table({
             "sent_us": rows["sent_us"],
             "arrived_us": or_null(rows["arrived_us"]),
@@ -449,6 +470,16 @@ class Recorder:
 
     def _inside(self, at_us: np.ndarray) -> np.ndarray:
         return (at_us >= self._window_us[0]) & (at_us < self._window_us[1])
+
+
+def _joined(*halves: np.ndarray) -> np.ndarray:
+    """Put rows that are in step side by side."""
+    fields = [field for half in halves for field in half.dtype.descr]
+    rows = np.empty(len(halves[0]), fields)
+    for half in halves:
+        for name in half.dtype.names or ():
+            rows[name] = half[name]
+    return rows
 
 
 def _kind_name(op: str, answer: str, code: str) -> str | None:
@@ -494,7 +525,9 @@ def fingerprint(tables: Sequence[pa.Table]) -> str:
             if pa.types.is_dictionary(column.type):
                 digest.update("\x00".join(column.dictionary.to_pylist()).encode())
                 column = column.indices
-            if column.null_count:
-                column = column.fill_null(NONE)
-            digest.update(column.to_numpy(zero_copy_only=False).tobytes())
+            for first in range(0, len(column), _HASHED_AT_ONCE):
+                piece = column.slice(first, _HASHED_AT_ONCE)
+                if piece.null_count:
+                    piece = piece.fill_null(NONE)
+                digest.update(piece.to_numpy(zero_copy_only=False).tobytes())
     return digest.hexdigest()

@@ -137,30 +137,20 @@ def run(
         With ``check``: when something happened that must not.
     """
     horizon = scenario.horizon
-    end_of_arrivals_us = horizon.warmup + horizon.run
-    end_us = end_of_arrivals_us + horizon.drain
-    window_us = (horizon.warmup, end_of_arrivals_us)
-
-    kernel = CheckedKernel(most_in_an_instant(scenario)) if check else Kernel()
-    streams = Streams(scenario.seed, replication)
+    end_us = horizon.end_us
+    window_us = (horizon.warmup, horizon.arrivals_end_us)
     edges = grid(window_us, end_us)
+    kernel = CheckedKernel(most_in_an_instant(scenario)) if check else Kernel()
     actions = [action.value for action in ACTIONS]
     recorder = Recorder(OPS, actions, window_us, edges=edges, keep_attempts=keep_attempts)
-    ledger = ExecutionLedger()
-    spec = scenario.store
-    servers = servers_of(spec, kernel, streams)
-    link = Link(kernel, servers, recorder, ledger, scenario.link)
+    world, servers = _compose(scenario, policy, replication, kernel, recorder)
     watch = Watch(limits, kernel, recorder)
     if observer is not None:
-        link.observe(observer)
-    workload = Workload(scenario.workload, streams, spec.partitions)
-    world = World(kernel, link, recorder, ledger, workload, streams, scenario, policy)
-
-    _create_limits(scenario, link, servers)
-    checks = Checks(scenario, kernel, servers, recorder, ledger) if check else None
-    windows = draw_windows(scenario, streams, end_us)
+        world.link.observe(observer)
+    checks = Checks(scenario, kernel, servers, recorder, world.ledger) if check else None
+    windows = draw_windows(scenario, world.streams, end_us)
     with _rare_collections():
-        workers = _start_actors(world, ledger, servers, windows, end_of_arrivals_us)
+        workers = _start_actors(world, world.ledger, servers, windows, horizon.arrivals_end_us)
         kernel.run_until(end_us)
     ended_us = kernel.now_us
     if checks is not None and watch.truncation is None:  # else the end is not that of the scenario
@@ -168,9 +158,22 @@ def run(
     for worker in workers:
         worker.close()
     recorder.end_all(ended_us, "open")
-    recorder.leave_open(link.sent_and_open())
+    recorder.leave_open(world.link.sent_and_open())
     run = _result(world, servers, arm, replication, edges, window_us, keep_attempts=keep_attempts)
     return run._replace(faults=windows, truncation=watch.truncation)
+
+
+def _compose(
+    scenario: Scenario, policy: PolicySpec, replication: int, kernel: Kernel, recorder: Recorder
+) -> tuple[World, Sequence[Server | TransactionServer]]:
+    """Put together what actors live in, and the servers of its store, where nothing has happened yet."""
+    streams = Streams(scenario.seed, replication)
+    ledger = ExecutionLedger()
+    servers = servers_of(scenario.store, kernel, streams)
+    link = Link(kernel, servers, recorder, ledger, scenario.link)
+    workload = Workload(scenario.workload, streams, scenario.store.partitions)
+    _create_limits(scenario, link, servers)
+    return World(kernel, link, recorder, ledger, workload, streams, scenario, policy), servers
 
 
 def _create_limits(scenario: Scenario, link: Link, servers: Sequence[Server | TransactionServer]) -> None:
@@ -195,11 +198,15 @@ def _result(
 ) -> RunResult:
     """Make the records of a run that has ended; its faults and what cut it short are not among them."""
     recorder, ledger, scenario = world.recorder, world.ledger, world.scenario
+    for server in servers:
+        server.store.forget_executions()  # The tables that follow need as much room again.
     ended_us = world.kernel.now_us
     contentions, intents = recorder.contentions(), recorder.intents()
     passed = [Level(edges) for _ in PARTS]
     found = sojourns(ledger.changes(ended_us), ledger.stretches(), OPERATIONS, ended_us, passed)
+    ledger.forget_changes()
     executions = executions_table(found, world.workload.class_name, window_us)
+    del found
     lines = [
         Line.of(IN_FLIGHT, "", recorder.in_flight),
         *(Line.of(EXECUTIONS, part, level) for part, level in zip(PARTS, passed, strict=True)),

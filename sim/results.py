@@ -43,29 +43,36 @@ _ARM_MEANS = (
 _SOJOURN = ("mean", *recoveries.QUANTILES, *PARTS)
 
 
-class Study:
-    """The results of one scenario: arms times replications.
-
-    Made by :func:`open`.
+class Results:
+    """What a study and a sweep have in common: a folder, and the document in it.
 
     Attributes
     ----------
     directory : Path
         Where it lies.
     document : dict
-        ``study.json`` as it is.
+        ``study.json`` or ``sweep.json`` as it is.
     """
 
     def __init__(self, directory: Path, document: dict[str, Any]) -> None:
         self.directory = directory
         self.document = document
 
-    # --- what was run ----------------------------------------------------------------------------------
-
     @property
     def name(self) -> str:
         """Name of the scenario."""
         return str(self.document["name"])
+
+    @property
+    def replications(self) -> int:
+        """How many of each arm, at each point where there are several."""
+        return int(self.document["replications"])
+
+
+class Study(Results):
+    """The results of one scenario: arms times replications. Made by :func:`open`."""
+
+    # --- what was run ----------------------------------------------------------------------------------
 
     @property
     def about(self) -> str:
@@ -105,11 +112,6 @@ class Study:
     def policies(self) -> dict[str, Any]:
         """The retry policy of each arm."""
         return {entry["arm"]: entry["policy"] for entry in self.document["arms"]}
-
-    @property
-    def replications(self) -> int:
-        """How many of each arm."""
-        return int(self.document["replications"])
 
     @property
     def seeds(self) -> list[int]:
@@ -546,16 +548,35 @@ def open(directory: str | Path) -> Study:  # noqa: A001 - reads as sim.open(...)
     path = place / "study.json"
     if not path.is_file():
         raise ResultsError(_not_a_study(place))
+    return Study(place, read_document(path, "scenario"))
+
+
+def read_document(path: Path, what: str) -> dict[str, Any]:
+    """Read the document of results, if it is of this format.
+
+    Parameters
+    ----------
+    path
+        The file, in the folder of the results.
+    what
+        What is to be run again if it is not.
+
+    Raises
+    ------
+    ResultsError
+        When it cannot be read or was written in another format.
+    """
+    place = path.parent
     with readable(place):
         document = json.loads(path.read_text("utf-8"))
-    versions = document.get("versions", {}) if isinstance(document, dict) else {}
-    if versions.get("format") != FORMAT:
-        wrote = versions.get("contention-sim", "an unknown version")
+    written = document.get("versions", {}) if isinstance(document, dict) else {}
+    if written.get("format") != FORMAT:
+        wrote = written.get("contention-sim", "an unknown version")
         raise ResultsError(
-            f"{place} was written by contention-sim {wrote} in format {versions.get('format')}, and this one "
-            f"reads format {FORMAT}: open it with that version, or run the scenario again"
+            f"{place} was written by contention-sim {wrote} in format {written.get('format')}, and this one "
+            f"reads format {FORMAT}: open it with that version, or run the {what} again"
         )
-    return Study(place, document)
+    return dict(document)
 
 
 def _kind_dict(row: dict[Any, Any]) -> dict[str, Any]:

@@ -27,11 +27,11 @@ from sim.checks import CheckFailed
 from sim.estimate import estimate
 from sim.executors import executor as executor_of
 from sim.limits import Limits, OptionError
-from sim.output import ResultsError, StudyFailed
+from sim.mistakes import UserMistake
+from sim.output import StudyFailed
 from sim.replication import NO_LIMITS
 from sim.replication import run as run_replication
 from sim.retry import PolicyError, parse_policy, policies
-from sim.scenario import ScenarioError
 from sim.schema import suggest
 
 if TYPE_CHECKING:
@@ -88,6 +88,60 @@ class _Answer(NamedTuple):
     replication: int
     files: dict[str, bytes] | None = None
     failure: Failure | None = None
+
+
+class StudyOptions(NamedTuple):
+    """What is asked of a study besides scenario and arms: the results depend on it.
+
+    Attributes
+    ----------
+    precision : Precision or None
+        Run as many replications as this needs, instead of the scenario's number. All arms get the same
+        number (:func:`sim.analysis.precision.replications_needed`).
+    limits : Limits
+        What each run may use; one that needs more ends early and the study says so.
+    replication : int or None
+        Run this one alone, as it is in the whole study.
+    keep_attempts : bool
+        Keep every attempt as a row besides (``attempts.parquet``).
+    check : bool
+        Watch the invariants of :mod:`sim.checks`, also of replications that an earlier call finished without.
+    """
+
+    precision: Precision | None = None
+    limits: Limits = NO_LIMITS
+    replication: int | None = None
+    keep_attempts: bool = False
+    check: bool = False
+
+
+class Means(NamedTuple):
+    """By what means a study or a sweep is carried out: the results do not depend on it.
+
+    Attributes
+    ----------
+    out : str or Path
+        Where results go.
+    jobs : int
+        How many processes at a time.
+    executor : str
+        ``joblib``, ``dask`` or ``dask=ADDRESS`` (:func:`sim.executors.executor`).
+    on_progress : Progress or None
+        Called with (replications done, replications in all), also for those that an earlier call finished.
+        What it raises does not end the study.
+    on_estimate : Callable or None
+        Called before the first replication with what the study will need; makes a short pilot run.
+    """
+
+    out: str | Path = "results"
+    jobs: int = 1
+    executor: str = "joblib"
+    on_progress: Progress | None = None
+    on_estimate: Callable[[Estimate], None] | None = None
+
+
+PLAIN: Final = StudyOptions()
+HERE: Final = Means()
 
 
 def arm_of(scenario: Scenario, policy: str | None = None) -> Arm:
@@ -148,18 +202,9 @@ def arms_of(
 def run_study(
     scenario: Scenario,
     arms: Sequence[Arm],
-    *,
     name: str,
-    out: str | Path = "results",
-    jobs: int = 1,
-    executor: str = "joblib",
-    precision: Precision | None = None,
-    limits: Limits = NO_LIMITS,
-    replication: int | None = None,
-    on_estimate: Callable[[Estimate], None] | None = None,
-    keep_attempts: bool = False,
-    check: bool = False,
-    on_progress: Progress | None = None,
+    options: StudyOptions = PLAIN,
+    means: Means = HERE,
 ) -> Study:
     """Run every replication of every arm.
 
@@ -171,29 +216,8 @@ def run_study(
         The policies to run it under.
     name
         The scenario's name: the study goes to ``out/name/study-id``.
-    out
-        Where results go.
-    jobs
-        How many processes at a time. The results do not depend on it.
-    executor
-        ``joblib``, ``dask`` or ``dask=ADDRESS`` (:func:`sim.executors.executor`). The results do not depend
-        on it.
-    precision
-        Run as many replications as this needs, instead of the scenario's number. All arms get the same
-        number (:func:`sim.analysis.precision.replications_needed`).
-    limits
-        What each run may use; one that needs more ends early and the study says so.
-    replication
-        Run this one alone, as it is in the whole study.
-    on_estimate
-        Called before the first replication with what the study will need; makes a short pilot run.
-    keep_attempts
-        Keep every attempt as a row besides (``attempts.parquet``).
-    check
-        Watch the invariants of :mod:`sim.checks`, also of replications that an earlier call finished without.
-    on_progress
-        Called with (replications done, replications in all), also for those that an earlier call finished.
-        What it raises does not end the study.
+    options, means
+        What is asked for besides, and how it is carried out.
 
     Returns
     -------
@@ -214,18 +238,19 @@ def run_study(
         When interrupted; finished replications are kept, and the same call goes on from there.
     """
     began = perf_counter()
-    manifest = _manifest(scenario, arms, name, precision, limits, replication)
-    manifest = replace(manifest, keep_attempts=keep_attempts)
-    partial = output.begin(out, manifest)
-    making = _Making(scenario, arms, manifest, partial, limits, _harmless(on_progress), check=check)
-    with output.alone(partial), executor_of(executor, jobs) as pool:
-        if on_estimate is not None:
-            making.tell_estimate(on_estimate, jobs)
+    manifest = _manifest(scenario, arms, name, options)
+    partial = output.begin(means.out, manifest)
+    making = _Making(scenario, arms, manifest, partial, options, _harmless(means.on_progress))
+    precision, jobs = options.precision, means.jobs
+    with output.alone(partial), executor_of(means.executor, jobs) as pool:
+        if means.on_estimate is not None:
+            making.tell_estimate(means.on_estimate, jobs)
         if precision is None:
             making.run(pool, manifest.replications)
         else:
             _run_until_precise(making, pool, precision)
-        directory = _assemble(making, precision, output.host_facts(perf_counter() - began, jobs, executor))
+        host = output.host_facts(perf_counter() - began, jobs, means.executor)
+        directory = _assemble(making, precision, host)
     return results.open(directory)
 
 
@@ -238,14 +263,12 @@ class _Making:
         arms: Sequence[Arm],
         manifest: output.Manifest,
         partial: Path,
-        limits: Limits,
+        options: StudyOptions,
         report: Progress,
-        *,
-        check: bool,
     ) -> None:
         self.scenario, self.arms, self.manifest, self.partial = scenario, arms, manifest, partial
         self.failures: dict[tuple[str, int], Failure] = {}
-        self._limits, self._report, self._check = limits, report, check
+        self._options, self._report = options, report
 
     def run(self, pool: Executor, replications: int) -> None:
         """Run what is missing of so many replications of each arm."""
@@ -256,11 +279,7 @@ class _Making:
         done = total - len(missing)
         self._report(done, total)
         partial = self.partial if pool.shares_disk else None
-        kept = self.manifest.keep_attempts
-        tasks = [
-            (self.scenario, arms[arm], number, self._limits, kept, self._check, partial)
-            for arm, number in missing
-        ]
+        tasks = [(self.scenario, arms[arm], number, self._options, partial) for arm, number in missing]
         for answer in pool.run(_run_part, tasks):
             self._take(answer)
             done += 1
@@ -272,13 +291,13 @@ class _Making:
         if not missing:
             return
         name, policy = self.arms[0]
+        limits = self._options.limits
         with suppress(Exception):
-            tell(estimate(self.scenario, name, policy, runs=len(missing), jobs=jobs, limits=self._limits))
+            tell(estimate(self.scenario, name, policy, runs=len(missing), jobs=jobs, limits=limits))
 
     def _missing(self) -> list[tuple[str, int]]:
-        kept = self.manifest.keep_attempts
-        notes = output.finished_parts(self.partial, keep_attempts=kept)
-        finished = {run for run, note in notes.items() if note["checked"] or not self._check}
+        notes = output.finished_parts(self.partial, keep_attempts=self._options.keep_attempts)
+        finished = {run for run, note in notes.items() if note["checked"] or not self._options.check}
         finished |= self.failures.keys()
         return [run for run in self.manifest.runs if run not in finished]
 
@@ -345,23 +364,17 @@ def _reached(making: _Making, precision: Precision) -> dict[str, Any]:
     }
 
 
-def _manifest(
-    scenario: Scenario,
-    arms: Sequence[Arm],
-    name: str,
-    precision: Precision | None,
-    limits: Limits,
-    replication: int | None,
-) -> output.Manifest:
+def _manifest(scenario: Scenario, arms: Sequence[Arm], name: str, asked: StudyOptions) -> output.Manifest:
     options: dict[str, Any] = {}
-    if limits != NO_LIMITS:
-        options["limits"] = limits.as_dict()
-    if precision is not None:
-        _check_precision(precision)
-        options["precision"] = precision.as_dict()
+    if asked.limits != NO_LIMITS:
+        options["limits"] = asked.limits.as_dict()
+    if asked.precision is not None:
+        _check_precision(asked.precision)
+        options["precision"] = asked.precision.as_dict()
+    replication = asked.replication
     if replication is not None:
         options["replication"] = replication
-        if precision is not None or replication < 0:
+        if asked.precision is not None or replication < 0:
             raise OptionError("a single replication has a number from 0 on, and no precision")
     horizon = scenario.horizon
     return output.Manifest(
@@ -373,6 +386,7 @@ def _manifest(
         window_us=(horizon.warmup, horizon.arrivals_end_us),
         options=options,
         first=replication or 0,
+        keep_attempts=asked.keep_attempts,
     )
 
 
@@ -387,13 +401,7 @@ def _check_precision(precision: Precision) -> None:
 
 
 def _run_part(
-    scenario: Scenario,
-    arm: Arm,
-    replication: int,
-    limits: Limits,
-    keep_attempts: bool,
-    check: bool,
-    partial: Path | None,
+    scenario: Scenario, arm: Arm, replication: int, options: StudyOptions, partial: Path | None
 ) -> _Answer:
     """Run one replication and keep it: as a part of the study, or as files where that cannot be reached."""
     try:
@@ -402,18 +410,18 @@ def _run_part(
             arm.name,
             arm.policy,
             replication,
-            keep_attempts=keep_attempts,
-            limits=limits,
-            check=check,
+            keep_attempts=options.keep_attempts,
+            limits=options.limits,
+            check=options.check,
         )
-        notes = {"checked": check} | _notes(run)
+        notes = {"checked": options.check} | _notes(run)
         if partial is None:
             return _Answer(arm.name, replication, output.packed_part(run, run.window_us, notes))
         output.write_part(partial, run, run.window_us, notes)
     except CheckFailed as error:
         raise error.of_run(arm.name, replication) from None
-    except (ScenarioError, PolicyError, ResultsError):
-        raise  # a mistake of the user's, which every replication would meet
+    except UserMistake:
+        raise  # one which every replication would meet
     except Exception as error:  # whatever a model or a policy of one's own can raise
         return _Answer(arm.name, replication, failure=_failure(arm.name, replication, error))
     return _Answer(arm.name, replication)

@@ -7,7 +7,6 @@ of each point. Opening one imports no simulator.
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +16,7 @@ import pandas as pd
 from sim import results
 from sim.analysis import sweeps
 from sim.analysis.sweeps import records
-from sim.output import FORMAT, SWEEP_MANIFEST, ResultsError
+from sim.output import SWEEP_MANIFEST, ResultsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,27 +28,11 @@ HEADLINES: Final = ("goodput_per_s", "sojourn_p99", "amplification")
 """The measures that are shown when none are asked for."""
 
 
-class Sweep:
+class Sweep(results.Results):
     """The results of one scenario over a grid of its values: points times arms times replications.
 
     Made by :func:`sim.sweep` and :func:`open`.
-
-    Attributes
-    ----------
-    directory : Path
-        Where it lies.
-    document : dict
-        ``sweep.json`` as it is.
     """
-
-    def __init__(self, directory: Path, document: dict[str, Any]) -> None:
-        self.directory = directory
-        self.document = document
-
-    @property
-    def name(self) -> str:
-        """Name of the scenario."""
-        return str(self.document["name"])
 
     @property
     def about(self) -> str:
@@ -65,11 +48,6 @@ class Sweep:
     def arms(self) -> list[str]:
         """Names of the arms, in the order of every table."""
         return list(self.document["arms"])
-
-    @property
-    def replications(self) -> int:
-        """How many of each point and arm."""
-        return int(self.document["replications"])
 
     @property
     def grid(self) -> dict[str, list[Any]]:
@@ -281,16 +259,7 @@ def open(directory: str | Path) -> Study | Sweep:  # noqa: A001 - reads as sim.o
 
 def open_sweep(place: Path) -> Sweep:
     """Open the results of a sweep, as :func:`open` does."""
-    with results.readable(place):
-        document = json.loads((place / SWEEP_MANIFEST).read_text("utf-8"))
-    written = document.get("versions", {}) if isinstance(document, dict) else {}
-    if written.get("format") != FORMAT:
-        wrote = written.get("contention-sim", "an unknown version")
-        raise ResultsError(
-            f"{place} was written by contention-sim {wrote} in format {written.get('format')}, and this one "
-            f"reads format {FORMAT}: open it with that version, or run the sweep again"
-        )
-    return Sweep(place, document)
+    return Sweep(place, results.read_document(place / SWEEP_MANIFEST, "sweep"))
 
 
 def numeric_parameters(grid: Mapping[str, Sequence[Any]]) -> list[str]:

@@ -28,20 +28,16 @@ if TYPE_CHECKING:
 
     from sim.results import Study
     from sim.scenario.grid import Axis, Point
-    from sim.study import Progress
+    from sim.study import Means, Progress
     from sim.sweep_results import Sweep
 
 
 def run_sweep(
     points: Sequence[Point],
     axes: Sequence[Axis],
-    policies: Sequence[str] = (),
-    *,
+    policies: Sequence[str],
     name: str,
-    out: str | Path = "results",
-    jobs: int = 1,
-    executor: str = "joblib",
-    on_progress: Progress | None = None,
+    means: Means,
 ) -> Sweep:
     """Run every replication of every arm at every point.
 
@@ -53,14 +49,8 @@ def run_sweep(
         The arms: policies of the scenario or registered ones; none for the scenario's own policy alone.
     name
         The scenario's name: the sweep goes to ``out/name/sweep-id``.
-    out
-        Where results go.
-    jobs
-        How many processes at a time. The results do not depend on it.
-    executor
-        As for :func:`sim.study.run_study`.
-    on_progress
-        Called with (replications done, replications in all), of all points together.
+    means
+        How it is carried out; progress is that of all points together.
 
     Returns
     -------
@@ -80,36 +70,38 @@ def run_sweep(
     """
     arms = _arms_of(points, policies)
     identity = _sweep_id(points, axes, arms)
-    place = Path(out) / name / identity
+    place = Path(means.out) / name / identity
     if (place / SWEEP_MANIFEST).is_file():
         return open_sweep(place)
-    partial = output.begin_sweep(out, name, identity)
-    total = sum(point.scenario.replications * len(own) for point, own in zip(points, arms, strict=True))
-    studies: list[Study] = []
-    done = 0
-    for point, own in zip(points, arms, strict=True):
-        report = None if on_progress is None else _shifted(on_progress, done, total)
-        try:
-            study = _finished(partial / POINTS / name, point, own) or run_study(
-                point.scenario,
-                own,
-                name=name,
-                out=partial / POINTS,
-                jobs=jobs,
-                executor=executor,
-                on_progress=report,
-            )
-        except StudyFailed as error:
-            raise StudyFailed(error.arms, _placed(error.failures, point)) from error
-        studies.append(study)
-        done += point.scenario.replications * len(own)
-        if on_progress is not None:
-            on_progress(done, total)
+    partial = output.begin_sweep(means.out, name, identity)
+    studies = _run_points(points, arms, name, means._replace(out=partial / POINTS))
     tables = _tables(studies, [_shown(point) for point in points])
     document = _document(points, axes, arms, studies, partial) | {"name": name, "sweep_id": identity}
     return open_sweep(
         output.assemble_sweep(partial, document, tables, [study.directory for study in studies])
     )
+
+
+def _run_points(
+    points: Sequence[Point], arms: Sequence[Sequence[Arm]], name: str, means: Means
+) -> list[Study]:
+    """Run the study of each point that is not finished already, and tell how far all of them are."""
+    sizes = [point.scenario.replications * len(own) for point, own in zip(points, arms, strict=True)]
+    report = means.on_progress
+    studies: list[Study] = []
+    for number, (point, own) in enumerate(zip(points, arms, strict=True)):
+        done = sum(sizes[:number])
+        here = means if report is None else means._replace(on_progress=_shifted(report, done, sum(sizes)))
+        try:
+            study = _finished(Path(means.out) / name, point, own) or run_study(
+                point.scenario, own, name, means=here
+            )
+        except StudyFailed as error:
+            raise StudyFailed(error.arms, _placed(error.failures, point)) from error
+        studies.append(study)
+        if report is not None:
+            report(done + sizes[number], sum(sizes))
+    return studies
 
 
 def _document(

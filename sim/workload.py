@@ -11,7 +11,7 @@ are interleaved, so that adding flows to a scenario changes nothing of what its 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from array import array
 from itertools import count, repeat, takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -83,28 +83,37 @@ class Origin:
             purpose: [streams.of(f"{prefix}/{purpose}/{name}") for name in classes]
             for purpose in ("work", "end", "delay")
         }
-        self.classes: list[int] = []
-        self.scripts: list[Script] = []
+        self.classes = array("i")
+        # What an execution of each number draws, packed: a long run has millions of them.
+        self._work_us = array("q")
+        self._luck = array("d")
+        self._delay_us = array("q")
 
     def reach(self, number: int) -> None:
         """Draw blocks until execution ``number`` has been drawn."""
         while number >= len(self.classes):
-            classes = self._class_of(len(self.classes), _BLOCK)
-            sizes = Counter(classes)
-            columns = [self._block(each, sizes[each]) for each in range(len(self._specs))]
-            self.classes.extend(classes)
-            self.scripts.extend(next(columns[each]) for each in classes)
+            classes = np.asarray(self._class_of(len(self.classes), _BLOCK), np.int32)
+            work_us, delay_us = np.zeros(len(classes), np.int64), np.zeros(len(classes), np.int64)
+            luck = np.zeros(len(classes))
+            for class_number, spec in enumerate(self._specs):
+                mine = classes == class_number
+                size = int(mine.sum())
+                if size == 0:
+                    continue
+                streams = {purpose: of_class[class_number] for purpose, of_class in self._streams.items()}
+                work_us[mine] = spec.work.draw(streams["work"], size)
+                luck[mine] = streams["end"].random(size)
+                if spec.delays is not None:
+                    delay_us[mine] = spec.delays.by.draw(streams["delay"], size)
+            self.classes.frombytes(classes.tobytes())
+            self._work_us.frombytes(work_us.tobytes())
+            self._luck.frombytes(luck.tobytes())
+            self._delay_us.frombytes(delay_us.tobytes())
 
-    def _block(self, class_number: int, size: int) -> Iterator[Script]:
-        spec = self._specs[class_number]
-        work, end, delay = (self._streams[purpose][class_number] for purpose in ("work", "end", "delay"))
-        if size == 0:
-            return
-        works = spec.work.draw(work, size).tolist()
-        luck = end.random(size).tolist()
-        delays = spec.delays.by.draw(delay, size).tolist() if spec.delays is not None else repeat(0, size)
-        for work_us, chance, delay_us in zip(works, luck, delays, strict=True):
-            yield _script(spec, work_us, chance, delay_us, parks=True)
+    def script(self, number: int) -> Script:
+        """Give the first script of an execution that has been reached."""
+        spec = self._specs[self.classes[number]]
+        return _script(spec, self._work_us[number], self._luck[number], self._delay_us[number], parks=True)
 
 
 class Workload:
@@ -194,7 +203,7 @@ class Workload:
         drawn.reach(number)
         spec = self.classes[drawn.classes[number]]
         if attempt_index == 0 and resumption == 0:
-            script = drawn.scripts[number]
+            script = drawn.script(number)
         else:
             stream = self._streams.of(f"workload/later/{execution}/{attempt_index}/{resumption}")
             work_us = int(spec.work.draw(stream, 1)[0])

@@ -12,7 +12,7 @@ from pathlib import Path
 from sim import plot
 from sim.api import sweep
 from sim.scenario import load
-from sim.study import arm_of, run_study
+from sim.study import Means, arm_of, run_study
 
 GALLERY = Path(__file__).parent.parent / "results" / "reference" / "gallery"
 MOST_BYTES = 4_000_000
@@ -57,9 +57,10 @@ def studies(out, jobs=2):
     """Run what is drawn."""
     atlas = load("atlas", ["replications=4"])
     storm = load("claim_storm", STORM)
+    means = Means(out, jobs)
     return (
-        run_study(atlas, [arm_of(atlas)], name="atlas", out=out, jobs=jobs),
-        run_study(storm, [arm_of(storm, arm) for arm in ARMS], name="claim_storm", out=out, jobs=jobs),
+        run_study(atlas, [arm_of(atlas)], "atlas", means=means),
+        run_study(storm, [arm_of(storm, arm) for arm in ARMS], "claim_storm", means=means),
         sweep("claim_storm", GRID, overrides=[*STORM, "replications=3"], jobs=jobs, out=out),
     )
 

@@ -1,16 +1,22 @@
 """The command as a user meets it: what it prints, what it leaves, how it fails."""
 
 import gzip
+import io
 import json
+import re
 import shlex
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from sim.cli import app
+from sim.cli.options import progress, tell_estimate, told_failures, user_mistakes
 from sim.contention import KINDS
+from sim.estimate import Estimate
 from tests.small import FRAGILE, arguments
 
 SHORT = [
@@ -130,6 +136,14 @@ def test_init_writes_a_scenario_that_runs_and_never_overwrites(command, tmp_path
     assert (again.exit_code, "exists already" in again.stderr) == (2, True)
 
 
+def test_init_says_why_it_cannot_write(command, tmp_path):
+    result = command("init", tmp_path / "none" / "new.yaml")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert (
+        result.stderr == f"{tmp_path / 'none' / 'new.yaml'}: cannot be written: No such file or directory\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("what", "shown"),
     [
@@ -177,6 +191,61 @@ def test_a_replication_that_fails_is_told_of_with_the_command_that_runs_it_again
     assert "no replication of own came to its end" in replayed.stderr
 
 
+def test_of_many_failures_ten_are_told_and_the_rest_counted(capsys):
+    with told_failures(lambda failure: f"again {failure['replication']}") as tell:
+        failed = [
+            {"arm": "own", "replication": n, "error": "KeyError", "at": ["own.py:1"]} for n in range(12)
+        ]
+        assert not tell([])
+        assert tell(failed)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-4:] == [
+        "failed: own, replication 9: KeyError",
+        "    at own.py:1",
+        "    again: again 9",
+        "... and 2 more that failed",
+    ]
+    assert len(lines) == 31
+
+
+def test_an_interruption_says_that_the_same_command_goes_on(capsys):
+    with pytest.raises(typer.Exit) as left, user_mistakes():
+        raise KeyboardInterrupt
+    assert left.value.exit_code == 130
+    assert capsys.readouterr() == (
+        "",
+        "interrupted; what is finished is kept, the same command goes on from there\n",
+    )
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_gets_a_bar_and_a_pipe_does_not(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", Terminal())
+    with progress(quiet=True) as report:
+        assert report is None
+    with progress(quiet=False, what="scenarios") as report:
+        report(3, 10)
+    assert re.search(r"scenarios .* 3/10\b", sys.stderr.getvalue())
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    with progress(quiet=False) as report:
+        assert report is None
+
+
+def test_an_estimate_is_told_on_a_terminal_and_elsewhere_where_it_is_long(monkeypatch):
+    short = Estimate(runs=2, jobs=1, attempts=100.0, run_s=1.0, memory_bytes=1e8, seen_us=1_000_000)
+    long = short._replace(run_s=31.0)
+    for stream, told in ((io.StringIO(), [long]), (Terminal(), [short, long])):
+        monkeypatch.setattr("sys.stderr", stream)
+        tell_estimate(short)
+        tell_estimate(long)
+        assert stream.getvalue() == "".join(f"{each}\n" for each in told)
+
+
 def test_the_table_says_what_is_missing_from_it(command, tmp_path):
     changes = arguments(FRAGILE)
     result = command(
@@ -212,6 +281,28 @@ def test_a_precision_is_reported(command, tmp_path):
     assert "Precision not reached with --max-replications 3: attempts to within 2.00 % of its mean" in (
         " ".join(result.stdout.split())
     )
+
+
+def test_a_precision_that_is_reached_is_reported_so(command, tmp_path):
+    options = ["--precision", "99%", "--measure", "attempts", "--max-replications", 9]
+    result = command("run", "claim_storm", *arguments(), *options, "--out", tmp_path, "--no-plots")
+    assert "Precision reached: attempts to within 99.0 % of its mean (" in " ".join(result.stdout.split())
+
+
+def test_a_trace_is_written_and_told_of(command, tmp_path):
+    window = ["--trace-window", "0s,500ms"]
+    result = command(
+        "run", "claim_storm", *arguments(), *window, "--replications", 1, "--no-plots", "--out", tmp_path
+    )
+    (trace,) = tmp_path.glob("claim_storm/*/trace.json.gz")
+    assert result.exit_code == 0
+    assert str(trace) in result.stderr
+    instants = [
+        event["ts"]
+        for event in json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
+        if "ts" in event
+    ]
+    assert 0 <= min(instants) <= max(instants) <= 500_000
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from sim.cli import app
 from sim.scenario import load
 from sim.scenario.promises import ALWAYS, EVENTUALLY
 from sim.store import Refused
-from sim.study import arm_of, run_study
+from sim.study import Means, StudyOptions, arm_of, run_study
 from tests.determinism.test_same_bytes import content
 
 SHORT = [
@@ -60,7 +60,7 @@ def test_replications_that_were_finished_without_checks_are_checked(tmp_path, mo
     monkeypatch.setattr(sim.study.output, "assemble", lambda *_, **__: 1 / 0)
     for check in (False, False, True, True):
         with pytest.raises(ZeroDivisionError):
-            run_study(loaded, [arm_of(loaded)], name="steady", out=tmp_path, check=check)
+            run_study(loaded, [arm_of(loaded)], "steady", StudyOptions(check=check), Means(tmp_path))
     assert done == [False, True]
 
 
@@ -72,8 +72,9 @@ def test_who_watches_the_progress_cannot_end_a_study(tmp_path):
         raise OSError("the terminal is gone")
 
     loaded = load("steady", [*SHORT[1:6:2], "replications=2"])
+    means = Means(tmp_path, on_progress=observe)
     with pytest.warns(RuntimeWarning, match="the terminal is gone"):
-        study = run_study(loaded, [arm_of(loaded)], name="steady", out=tmp_path, on_progress=observe)
+        study = run_study(loaded, [arm_of(loaded)], "steady", means=means)
     assert study.replications == 2
     assert calls == [0]
 

@@ -83,6 +83,23 @@ def test_the_record_is_named_with_its_time_its_actor_and_its_stream(
     assert found.at_us == expected.get(table, before.get("done_us"))
 
 
+def test_a_difference_is_told_with_its_record_its_stream_and_what_to_think_of_it(original, copied):
+    """The first refusal after which something waited has another wait; one of the two lacks a table."""
+    rows = pd.read_parquet(original / "contentions.parquet")
+    row = int(rows.index[rows["delay_us"].notna()][0])
+    before = rows.loc[row]
+    change_row(copied, "contentions", row, delay_us=999_999)
+    (copied / "rivals.csv").unlink()
+    assert diff(original, copied).render().splitlines() == [
+        f"first difference: documented, replication 0, at {before['done_us'] / 1e6:.6f} s: contentions "
+        f"{before['seq']}, {before['actor']}",
+        f"  delay_us: {int(before['delay_us'])} | 999999",
+        f"  drawn from the stream {before['actor']}/retry",
+        "statistics: rivals.csv: only one of them has it",
+        "they differ, although their inputs are the same: not deterministic, or made by other libraries",
+    ]
+
+
 def test_the_earliest_of_all_tables_is_named(original, copied):
     change_row(copied, "contentions", 40, delay_us=1)
     change_row(copied, "executions", 0, finished_us=5)

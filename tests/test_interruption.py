@@ -23,8 +23,14 @@ def begin(out, *more):
     command = [sys.executable, "-m", "sim", "run", "claim_storm", "--out", str(out), "--no-plots", "--json"]
     command += ["--jobs", "2", "--replications", str(REPLICATIONS), *arguments(), *more]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=_heed_ctrl_c,
+    )  # fmt: skip
+
+
+def _heed_ctrl_c():
+    """Undo what a shell does to its background jobs: they and their children are deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(out, *more):

@@ -79,6 +79,29 @@ def test_a_plain_simpy_model_runs_as_in_simpy(until):
     assert len(logs[0][0]) > 5
 
 
+@pytest.mark.parametrize("make", [Kernel, lambda: CheckedKernel(100)], ids=["bare", "checked"])
+def test_calls_near_and_far_come_in_the_order_of_one_heap(make):
+    """By time, then in the order of their being scheduled, whether or not they waited in a bucket."""
+    kernel, log, expected = make(), [], []
+
+    def call(number):
+        log.append((kernel.now_us, number))
+        if number < 400:
+            at_us = kernel.now_us + number * 7919 % 40_000
+            expected.append((at_us, 1000 + number))
+            kernel.call_at(at_us, call, 1000 + number)
+
+    for number in range(400):
+        at_us = number * 104_729 % 100_000 // 1000 * 1000
+        expected.append((at_us, number))
+        kernel.call_at(at_us, call, number)
+    assert sorted(kernel.arguments()) == list(range(400))
+    kernel.run_until(1_000_000)
+    by_order = {number: order for order, (_, number) in enumerate(expected)}
+    assert log == sorted(expected, key=lambda call: (call[0], by_order[call[1]]))
+    assert len(log) == 800
+
+
 def test_run_until_leaves_out_what_happens_at_the_horizon():
     kernel, log = Kernel(), []
     for at_us in (99, 100, 101):

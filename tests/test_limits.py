@@ -1,8 +1,13 @@
 """Sizes and shares as a user writes them."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
-from sim.limits import OptionError, format_bytes, parse_bytes, parse_share, peak_bytes, resident_bytes
+from sim import limits
+from sim.api import limits_of
+from sim.limits import Limits, OptionError, format_bytes, parse_bytes, parse_share, peak_bytes, resident_bytes
 
 
 @pytest.mark.parametrize(
@@ -43,3 +48,17 @@ def test_a_process_knows_what_it_holds():
     assert resident_bytes() - before > 40_000_000
     assert peak_bytes() >= resident_bytes() - 1_000_000
     del block
+
+
+def test_where_the_system_does_not_tell_what_is_held_the_most_counts(monkeypatch):
+    monkeypatch.setattr(limits, "_STATM", Path("/nowhere/statm"))
+    assert resident_bytes() == peak_bytes() > 1_000_000
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert resident_bytes() == 0
+
+
+def test_limits_are_a_number_of_attempts_and_a_size():
+    assert limits_of(None, None) == Limits()
+    assert limits_of(5, "2KB") == limits_of(5, 2000) == Limits(attempts=5, memory_bytes=2000)
+    with pytest.raises(OptionError, match=r"^a run makes at least 1 attempt, not 0 \(max_attempts\)$"):
+        limits_of(0, None)

@@ -13,7 +13,7 @@ import sim
 from sim import results
 from sim.cli import app
 from sim.report import page, write_report
-from sim.study import arm_of, run_study
+from sim.study import Means, arm_of, run_study
 from tests.analysis.build import Builder, S, write_study
 
 CONFLICT, EMPTY = "lease_conflict", "no_eligible_execution"
@@ -227,7 +227,7 @@ def comparison(tmp_path_factory):
     """claim_storm under three policies, shortened."""
     storm = sim.load("claim_storm", ["replications=3", "horizon.run=25s", "horizon.drain=10s"])
     arms = [arm_of(storm, arm) for arm in ("documented", "constant", "none")]
-    study = run_study(storm, arms, name="claim_storm", out=tmp_path_factory.mktemp("storm"))
+    study = run_study(storm, arms, "claim_storm", means=Means(tmp_path_factory.mktemp("storm")))
     return write_report(study)
 
 

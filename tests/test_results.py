@@ -8,6 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
+import sim
 from sim import output, results
 from sim.analysis.frequency import KIND_NAMES
 from sim.analysis.recovery import episodes, recovery
@@ -204,13 +205,16 @@ def test_a_folder_of_studies_names_them(study):
         results.open(study.directory.parent.parent)
 
 
-def test_another_format_is_refused_with_its_version(tmp_path):
+@pytest.mark.parametrize(("file", "what"), [("study.json", "scenario"), ("sweep.json", "sweep")])
+def test_another_format_is_refused_with_its_version(tmp_path, file, what):
     document = {"versions": {"contention-sim": "9.1", "format": 99}}
-    (tmp_path / "study.json").write_text(json.dumps(document))
-    with pytest.raises(
-        ResultsError, match=r"written by contention-sim 9\.1 in format 99, and this one reads format 3"
-    ):
-        results.open(tmp_path)
+    (tmp_path / file).write_text(json.dumps(document))
+    with pytest.raises(ResultsError) as refused:
+        sim.open(tmp_path)
+    assert str(refused.value) == (
+        f"{tmp_path} was written by contention-sim 9.1 in format 99, and this one reads format 3: open it "
+        f"with that version, or run the {what} again"
+    )
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"name": "someone else\'s"}'])
@@ -306,3 +310,26 @@ def test_the_classes_of_a_study_sum_to_its_arrivals(study):
     outcomes = study.outcomes().groupby("arm")[["arrived", "unfinished"]].sum()
     classes = study.by_class().groupby("arm")[["arrived", "unfinished"]].sum()
     assert classes.to_dict() == outcomes.to_dict()
+
+
+def test_levels_of_a_study_are_those_of_its_series(tmp_path):
+    """Half of ten seconds in replication 0 and all of them in replication 1 a session is busy."""
+    runs = []
+    for number, busy_us in enumerate((5 * S, 10 * S)):
+        build = Builder("naive", number)
+        build.level("store", "0", busy_us, capacity=1)
+        runs.append(build.run())
+    study = write_study(tmp_path, runs)
+    assert study.levels("store")["level"].tolist() == [0.75]
+    assert study.window_levels()[["replication", "level", "utilisation"]].to_numpy().tolist() == [
+        [0, 0.5, 0.5], [1, 1.0, 1.0],
+    ]  # fmt: skip
+
+
+def test_a_single_arm_has_a_front_of_its_own_and_nothing_to_be_compared_with(study, tmp_path):
+    alone = write_study(tmp_path, [made("naive", number) for number in range(2)])
+    front = alone.pareto()
+    assert front["arm"].unique().tolist() == ["naive"]
+    assert front.columns.tolist() == study.pareto().columns.tolist()
+    with pytest.raises(ResultsError, match="has one arm: there is nothing to compare it with"):
+        alone.paired()

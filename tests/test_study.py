@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 import sim
-from sim import record
+from sim import limits, record
 from sim import study as studies
 from sim.analysis.precision import Precision, half_widths
 from sim.limits import Limits, OptionError
 from sim.output import StudyFailed
 from sim.replication import run as run_replication
+from sim.retry import PolicyError
 from sim.scenario import load
-from sim.study import arm_of, run_study
+from sim.study import Means, StudyOptions, arm_of, run_study
 from tests.small import FRAGILE, SMALL, files
 
 SCENARIO = load("claim_storm", [*SMALL, "replications=3"])
@@ -48,8 +49,8 @@ def shuffled(monkeypatch):
     return made
 
 
-def study_of(tmp_path, arms=ARMS, **options):
-    return run_study(SCENARIO, arms, name="storm", out=tmp_path, **options)
+def study_of(tmp_path, arms=ARMS, jobs=1, **options):
+    return run_study(SCENARIO, arms, "storm", StudyOptions(**options), Means(tmp_path, jobs))
 
 
 def test_the_order_of_the_replications_leaves_no_trace(tmp_path, monkeypatch):
@@ -58,6 +59,23 @@ def test_the_order_of_the_replications_leaves_no_trace(tmp_path, monkeypatch):
     for seed in (1, 2):
         monkeypatch.setattr(studies, "executor_of", lambda *_, s=seed: Shuffled(np.random.default_rng(s)))
         assert files(study_of(tmp_path / str(seed)).directory) == plain
+
+
+def test_parts_that_are_sent_back_are_those_that_are_written_in_place(tmp_path, shuffled):
+    """As workers of a cluster send them, which see another disk."""
+    in_place = files(study_of(tmp_path / "here").directory)
+    shuffled.shares_disk = False
+    assert files(study_of(tmp_path / "there").directory) == in_place
+
+
+def test_what_is_finished_needs_no_estimate(tmp_path, monkeypatch):
+    """The study could not be put together; the second call runs nothing, and so has nothing to foretell."""
+    told = []
+    monkeypatch.setattr(studies.output, "assemble", lambda *_, **__: 1 / 0)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            run_study(SCENARIO, ARMS, "storm", means=Means(tmp_path, on_estimate=told.append))
+    assert [estimate.runs for estimate in told] == [6]
 
 
 def test_a_single_replication_is_what_it_is_in_the_whole_study(tmp_path):
@@ -112,13 +130,32 @@ def test_a_failing_study_is_the_same_whatever_ran_it(tmp_path):
     """An error's text holds neither an address in memory nor a path of the machine."""
     scenario = load("claim_storm", [*SMALL, FRAGILE, "replications=5"])
     arms = [arm_of(scenario)]
-    here = run_study(scenario, arms, name="storm", out=tmp_path / "a")
-    there = run_study(scenario, arms, name="storm", out=tmp_path / "b", jobs=2)
+    here = run_study(scenario, arms, "storm", means=Means(tmp_path / "a"))
+    there = run_study(scenario, arms, "storm", means=Means(tmp_path / "b", jobs=2))
     assert [failure["replication"] for failure in here.failed] == [2, 4]
     assert {failure["error"] for failure in here.failed} == {
         "ZeroDivisionError: by a fragile policy <object object>"
     }
     assert files(here.directory) == files(there.directory)
+
+
+def test_a_mistake_of_the_users_is_no_failure_of_a_replication(tmp_path, monkeypatch):
+    """Every replication would meet it: it ends the study with its own message."""
+
+    def run(*_, **__):
+        raise PolicyError("own.py: there is no class Patient")
+
+    monkeypatch.setattr(studies, "run_replication", run)
+    with pytest.raises(PolicyError, match=r"^own\.py: there is no class Patient$"):
+        study_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "options", [{"replication": -1}, {"replication": 0, "precision": Precision(0.05)}], ids=["below 0", "two"]
+)
+def test_a_single_replication_has_a_number_and_no_precision(tmp_path, options):
+    with pytest.raises(OptionError, match=r"^a single replication has a number from 0 on, and no precision$"):
+        study_of(tmp_path, **options)
 
 
 def test_an_arm_without_any_replication_makes_no_study(tmp_path, monkeypatch):
@@ -229,8 +266,8 @@ def test_what_was_going_on_when_a_run_was_ended_is_open(tmp_path):
 def test_a_run_that_was_ended_early_need_not_have_come_to_rest(tmp_path):
     """Its invariants are watched to where it ended; what must hold after the drain is not asked."""
     scenario = load("claim_storm", [*SMALL[:3], "replications=1", "expect={eventually: [drained]}"])
-    limits = Limits(attempts=300)
-    study = run_study(scenario, ARMS[:1], name="storm", out=tmp_path, limits=limits, check=True)
+    options = StudyOptions(limits=Limits(attempts=300), check=True)
+    study = run_study(scenario, ARMS[:1], "storm", options, Means(tmp_path))
     assert [run["attempts"] for run in study.truncated] == [300]
 
 
@@ -243,10 +280,20 @@ def test_a_limit_that_is_not_reached_changes_nothing_but_the_name(tmp_path):
 
 def test_a_run_that_holds_too_much_memory_ends_with_its_block(tmp_path, monkeypatch):
     """Any process holds more than a megabyte, so the first look, after a block of attempts, ends the run."""
-    monkeypatch.setattr(record, "_BLOCK_BYTES", 200 * record._ATTEMPT.itemsize)
+    monkeypatch.setattr(record, "_BLOCK_BYTES", 200 * record._COUNTED.itemsize)
     study = study_of(tmp_path, ARMS[:1], replication=0, limits=Limits(memory_bytes=2**20))
     (cut,) = study.truncated
     assert (cut["limit"], cut["attempts"]) == ("memory", 200)
+
+
+def test_memory_is_looked_at_after_each_block_and_the_run_goes_on_below_its_limit(tmp_path, monkeypatch):
+    """Blocks of 200 attempts; the third is cut short where the 450th attempt ends the run."""
+    looks = []
+    monkeypatch.setattr(limits, "resident_bytes", lambda: looks.append(1) or 1000)
+    monkeypatch.setattr(record, "_BLOCK_BYTES", 200 * record._COUNTED.itemsize)
+    study = study_of(tmp_path, ARMS[:1], replication=0, limits=Limits(attempts=450, memory_bytes=1000))
+    (cut,) = study.truncated
+    assert (cut["limit"], cut["attempts"], len(looks)) == ("attempts", 450, 2)
 
 
 def test_no_public_name_is_that_of_a_module():

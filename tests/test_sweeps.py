@@ -15,9 +15,11 @@ from typer.testing import CliRunner
 
 import sim
 from sim import results
+from sim import study as studies
 from sim.analysis.sweeps import MEASURES, RUN_MEASURES
 from sim.cli import app
-from sim.output import ResultsError
+from sim.output import ResultsError, StudyFailed
+from sim.replication import run as run_replication
 from sim.sweep_results import Sweep
 from tests.small import FRAGILE, arguments
 
@@ -198,6 +200,56 @@ def test_a_killed_sweep_goes_on_and_leaves_what_one_never_interrupted_leaves(tmp
     assert place.name == partial.name.removesuffix(".partial")
     assert (place / "points" / "steady" / first.name / "host.json").read_bytes() == host
     assert content(killed) == content(whole)
+
+
+def fails_at(monkeypatch, workers):
+    """Let every replication fail at the point with so many workers."""
+
+    def run(scenario, *arguments, **options):
+        if scenario.workers.count == workers:
+            raise ZeroDivisionError
+        return run_replication(scenario, *arguments, **options)
+
+    monkeypatch.setattr(studies, "run_replication", run)
+
+
+def test_a_point_without_results_ends_the_sweep_and_says_where(tmp_path, monkeypatch):
+    fails_at(monkeypatch, 3)
+    with pytest.raises(StudyFailed, match="no replication of documented came to its end") as failed:
+        sim.sweep("steady", {"workers.count": [2, 3]}, replications=2, overrides=SHORT, out=tmp_path)
+    told = [(each["replication"], each["error"], each["overrides"]) for each in failed.value.failures]
+    assert told == [(number, "ZeroDivisionError", ["workers.count=3"]) for number in range(2)]
+
+
+def test_a_study_of_another_format_in_an_unfinished_sweep_is_run_again_and_goes(tmp_path, monkeypatch):
+    """As after an update of the program: only what the finished sweep is made of stays in its folder."""
+
+    def sweep(out):
+        return sim.sweep(
+            "steady", {"workers.count": [2, 3]}, replications=2, overrides=SHORT, out=tmp_path / out
+        )
+
+    fails_at(monkeypatch, 3)
+    with pytest.raises(StudyFailed):
+        sweep("a")
+    (finished,) = (tmp_path / "a").glob("steady/*.partial/points/steady/*/study.json")
+    document = json.loads(finished.read_text()) | {"versions": {"contention-sim": "0.0.9", "format": 1}}
+    finished.write_text(json.dumps(document))
+    finished.parent.rename(finished.parent.with_name("earlier"))
+    fails_at(monkeypatch, None)
+    swept = sweep("a")
+    assert not list((tmp_path / "a").rglob("earlier"))
+    assert content(swept.directory) == content(sweep("b").directory)
+
+
+def test_progress_is_that_of_all_points_together(tmp_path):
+    """Each of two points begins with what is done, counts its two runs, and ends; four runs in all."""
+    calls = []
+    sim.sweep(
+        "steady", {"workers.count": [2, 3]}, replications=2, overrides=SHORT, out=tmp_path,
+        on_progress=lambda done, total: calls.append((done, total)),
+    )  # fmt: skip
+    assert calls == [(done, 4) for done in (0, 1, 2, 2, 2, 3, 4, 4)]
 
 
 def test_what_is_not_a_sweep_is_not_replaced(tmp_path):

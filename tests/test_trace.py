@@ -282,3 +282,11 @@ def test_a_window_that_is_none_is_refused(text, message):
 
 def test_a_window_is_two_durations():
     assert parse_window("1500ms, 2s") == (1_500_000, 2 * S)
+
+
+def test_a_trace_that_cannot_be_written_is_told_of_in_words(study, monkeypatch):
+    monkeypatch.setattr("sim.trace.trace_of", lambda *_: {})
+    monkeypatch.setattr("sim.trace.FILE", "none/trace.json.gz")
+    with pytest.raises(ResultsError) as told:
+        write_trace(study)
+    assert str(told.value) == f"cannot write {study.directory}/none/trace.json.gz: No such file or directory"

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sim.csv_rows import iter_rows
 from sim.distributions import Distribution
+from sim.mistakes import UserMistake
 from sim.schema import plain_message, suggest
 from sim.store import OPERATIONS
 from sim.units import MAX_DURATION_US, US_PER_MS, format_duration, quoted
@@ -57,7 +58,7 @@ _COARSE: Final = 0.5
 _MOST_ZEROS: Final = 0.01
 
 
-class LogError(ValueError):
+class LogError(UserMistake, ValueError):
     """A log that cannot be used; the message names file, line and what would be right."""
 
 

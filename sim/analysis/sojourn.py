@@ -57,7 +57,7 @@ PARKS: Final = ("delay_execution", "suspend_execution", "move_to_waiting_childre
 _NUMBERS: Final = 1 << 20
 """More than an execution has leases or attempts."""
 
-_CHUNK_ROWS: Final = 1 << 20
+_CHUNK_ROWS: Final = 1 << 17
 
 
 class Sojourns(NamedTuple):

@@ -15,9 +15,12 @@ from sim.cli.options import (
     MaxMemoryOption,
     MaxReplicationsOption,
     MeasureOption,
+    OutOption,
+    PlotsOption,
     PrecisionOption,
     Replay,
     ScenarioArgument,
+    SeedOption,
     SetOption,
     progress,
     tell_estimate,
@@ -26,21 +29,23 @@ from sim.cli.options import (
 )
 from sim.cli.studies import show
 
+PoliciesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,...",
+        help="The policies to compare: the scenario's own, or registered names. By default all of the "
+        "scenario's, else documented, full_jitter, decorrelated, no_jitter and naive.",
+    ),
+]
+
 
 def compare(
     scenario: ScenarioArgument,
-    policies: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,...",
-            help="The policies to compare: the scenario's own, or registered names. By default all of the "
-            "scenario's, else documented, full_jitter, decorrelated, no_jitter and naive.",
-        ),
-    ] = None,
+    policies: PoliciesOption = None,
     baseline: Annotated[
         str | None, typer.Option(help="What the others are compared with; by default the first.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the scenario's.")] = None,
+    seed: SeedOption = None,
     replications: Annotated[
         int | None, typer.Option(min=1, help="Replications of each policy instead of the scenario's.")
     ] = None,
@@ -52,9 +57,9 @@ def compare(
     jobs: JobsOption = 1,
     executor: ExecutorOption = "joblib",
     set_: SetOption = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
+    out: OutOption = Path("results"),
     keep_attempts: KeepAttemptsOption = False,
-    plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
+    plots: PlotsOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Compare retry policies that face the same workload, replication by replication.

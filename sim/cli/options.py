@@ -5,9 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
+
+from sim.mistakes import UserMistake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +35,12 @@ SetOption = Annotated[
         "--set", metavar="PATH=VALUE", help="Replace one value, e.g. workers.count=128. May be repeated."
     ),
 ]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed instead of the scenario's.")]
+ReplicationsOption = Annotated[
+    int | None, typer.Option(min=1, help="Replications instead of the scenario's.")
+]
+OutOption = Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")]
+PlotsOption = Annotated[bool, typer.Option(help="Draw the pictures.")]
 KeepAttemptsOption = Annotated[
     bool, typer.Option("--keep-attempts", help="Write every attempt as a row, to attempts.parquet.")
 ]
@@ -92,27 +101,13 @@ def progress(*, quiet: bool, what: str = "replications") -> Iterator[Callable[[i
 
 
 @contextmanager
-def _told_mistakes() -> Iterator[None]:
-    from sim.analysis.fitting import LogError
-    from sim.conformance import RecordingError
-    from sim.limits import OptionError
-    from sim.output import ResultsError
-    from sim.retry import PolicyError
-    from sim.scenario import ScenarioError
-
-    try:
-        yield
-    except (ScenarioError, PolicyError, ResultsError, RecordingError, OptionError, LogError) as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(EXIT_MISTAKE) from None
-
-
-@contextmanager
 def user_mistakes() -> Iterator[None]:
     """Turn a mistake of the user's into one message and exit code 2, an interruption into 130."""
     try:
-        with _told_mistakes():
-            yield
+        yield
+    except UserMistake as mistake:
+        print(mistake, file=sys.stderr)
+        raise typer.Exit(EXIT_MISTAKE) from None
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None

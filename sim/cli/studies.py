@@ -17,9 +17,13 @@ from sim.cli.options import (
     MaxMemoryOption,
     MaxReplicationsOption,
     MeasureOption,
+    OutOption,
+    PlotsOption,
     PrecisionOption,
     Replay,
+    ReplicationsOption,
     ScenarioArgument,
+    SeedOption,
     SetOption,
     failed_checks,
     progress,
@@ -29,25 +33,43 @@ from sim.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sim.results import Study
+
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Retry policy instead of the scenario's: one that it lists, one of `list policies`, or a "
+        "class of your own as module:Class."
+    ),
+]
+ReplicationOption = Annotated[
+    int | None, typer.Option(min=0, help="Run this one alone, as it is in the whole study.")
+]
+CheckOption = Annotated[
+    bool,
+    typer.Option(
+        "--check", help="Watch all invariants; exit with 3 when one, or what the scenario expects, fails."
+    ),
+]
+TraceOption = Annotated[
+    bool, typer.Option("--trace", help="Write trace.json.gz, a timeline for https://ui.perfetto.dev.")
+]
+TraceWindowOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B", help="With --trace: from when to when, e.g. 20s,25s; by default the first 10 s."
+    ),
+]
 
 
 def run(
     scenario: ScenarioArgument,
-    policy: Annotated[
-        str | None,
-        typer.Option(
-            help="Retry policy instead of the scenario's: one that it lists, one of `list policies`, or a "
-            "class of your own as module:Class."
-        ),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the scenario's.")] = None,
-    replications: Annotated[
-        int | None, typer.Option(min=1, help="Replications instead of the scenario's.")
-    ] = None,
-    replication: Annotated[
-        int | None, typer.Option(min=0, help="Run this one alone, as it is in the whole study.")
-    ] = None,
+    policy: PolicyOption = None,
+    seed: SeedOption = None,
+    replications: ReplicationsOption = None,
+    replication: ReplicationOption = None,
     precision: PrecisionOption = None,
     measure: MeasureOption = "goodput_per_s",
     max_replications: MaxReplicationsOption = 100,
@@ -56,24 +78,12 @@ def run(
     jobs: JobsOption = 1,
     executor: ExecutorOption = "joblib",
     set_: SetOption = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check", help="Watch all invariants; exit with 3 when one, or what the scenario expects, fails."
-        ),
-    ] = False,
+    out: OutOption = Path("results"),
+    check: CheckOption = False,
     keep_attempts: KeepAttemptsOption = False,
-    plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
-    trace: Annotated[
-        bool, typer.Option("--trace", help="Write trace.json.gz, a timeline for https://ui.perfetto.dev.")
-    ] = False,
-    trace_window: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B", help="With --trace: from when to when, e.g. 20s,25s; by default the first 10 s."
-        ),
-    ] = None,
+    plots: PlotsOption = True,
+    trace: TraceOption = False,
+    trace_window: TraceWindowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a scenario: how often each kind of contention occurs, and how long recovery takes.
@@ -96,10 +106,7 @@ def run(
     ):
         from sim import api
 
-        if trace or trace_window is not None:
-            from sim.trace import parse_window, write_trace
-
-            asked_us = None if trace_window is None else parse_window(trace_window)
+        write_trace = _tracing(trace, trace_window)
         with progress(quiet=as_json) as on_progress:
             study = api.run(
                 scenario,
@@ -121,17 +128,21 @@ def run(
                 check=check,
                 on_progress=on_progress,
             )
-        if trace or trace_window is not None:
-            print(write_trace(study, asked_us).words, file=sys.stderr)
+        write_trace(study)
         show(study, pictures=plots, as_json=as_json)
-        unmet = [e for e in study.expectations if not e["met"]]
-        for e in unmet:
-            print(
-                f"expected {e['expected']} in {e['arm']}: {e['kind']} was seen {e['count']} times",
-                file=sys.stderr,
-            )
+        unmet = _tell_unmet(study)
         if tell(study.failed) or (check and unmet):
             raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+def _tracing(wanted: bool, window: str | None) -> "Callable[[Study], None]":
+    """Read the window, before anything is run; give what writes the trace and tells of it."""
+    if not wanted and window is None:
+        return lambda _: None
+    from sim import trace
+
+    asked_us = None if window is None else trace.parse_window(window)
+    return lambda study: print(trace.write_trace(study, asked_us).words, file=sys.stderr)
 
 
 def show(study: "Study", *, pictures: bool, as_json: bool) -> None:
@@ -147,6 +158,15 @@ def show(study: "Study", *, pictures: bool, as_json: bool) -> None:
         print(f"picture: {picture}")
     if drawn:
         print(f"report: {study.directory / 'report.html'}")
+
+
+def _tell_unmet(study: "Study") -> bool:
+    """Tell on standard error what the scenario expects and was not so; answer whether there is any."""
+    unmet = [each for each in study.expectations if not each["met"]]
+    for each in unmet:
+        seen = f"{each['kind']} was seen {each['count']} times"
+        print(f"expected {each['expected']} in {each['arm']}: {seen}", file=sys.stderr)
+    return bool(unmet)
 
 
 def _draw(study: "Study") -> list[Path]:

@@ -3,7 +3,7 @@
 import json
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,13 +12,21 @@ from sim.cli.options import (
     ExecutorOption,
     JobsOption,
     JsonOption,
+    OutOption,
+    PlotsOption,
     Replay,
+    ReplicationsOption,
     ScenarioArgument,
+    SeedOption,
     SetOption,
     progress,
     told_failures,
     user_mistakes,
 )
+
+if TYPE_CHECKING:
+    from sim.analysis.sweeps import Bound
+    from sim.sweep_results import Sweep
 
 GridOption = Annotated[
     list[str],
@@ -56,17 +64,15 @@ def sweep(
         str | None,
         typer.Option(metavar="A,B,...", help="Arms: retry policies of the scenario, or registered ones."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the scenario's.")] = None,
-    replications: Annotated[
-        int | None, typer.Option(min=1, help="Replications instead of the scenario's.")
-    ] = None,
+    seed: SeedOption = None,
+    replications: ReplicationsOption = None,
     jobs: JobsOption = 1,
     executor: ExecutorOption = "joblib",
     set_: SetOption = None,
     target: TargetOption = None,
     measure: MeasureOption = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
-    plots: Annotated[bool, typer.Option(help="Draw the pictures.")] = True,
+    out: OutOption = Path("results"),
+    plots: PlotsOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Run a scenario at every combination of some of its values, times policies.
@@ -111,27 +117,34 @@ def sweep(
                 out=out,
                 on_progress=on_progress,
             )
-        answers = list(chain.from_iterable(result.target(bound) for bound in bounds))
-        crossings = result.break_evens(shown)
-        drawn = _draw(result, shown) if plots else []
-        if as_json:
-            document = result.as_dict() | {
-                "targets": [answer.as_dict() for answer in answers],
-                "break_even": [crossing.as_dict() for crossing in crossings],
-                "influence": result.influences(shown),
-            }
-            print(json.dumps(document, indent=2, allow_nan=False))
-        else:
-            from sim.sweep_console import print_sweep
-
-            print_sweep(result, shown, answers, crossings)
-            for picture in drawn:
-                print(f"picture: {picture}")
+        _show(result, bounds, shown, pictures=plots, as_json=as_json)
         if tell(result.failed):
             raise typer.Exit(EXIT_CHECK_FAILED)
 
 
-def _draw(result: Any, measures: list[str]) -> list[Path]:
+def _show(
+    result: "Sweep", bounds: "list[Bound]", measures: list[str], *, pictures: bool, as_json: bool
+) -> None:
+    """Answer what was asked of a sweep, draw the pictures and print it."""
+    answers = list(chain.from_iterable(result.target(bound) for bound in bounds))
+    crossings = result.break_evens(measures)
+    drawn = _draw(result, measures) if pictures else []
+    if as_json:
+        document = result.as_dict() | {
+            "targets": [answer.as_dict() for answer in answers],
+            "break_even": [crossing.as_dict() for crossing in crossings],
+            "influence": result.influences(measures),
+        }
+        print(json.dumps(document, indent=2, allow_nan=False))
+        return
+    from sim.sweep_console import print_sweep
+
+    print_sweep(result, measures, answers, crossings)
+    for picture in drawn:
+        print(f"picture: {picture}")
+
+
+def _draw(result: "Sweep", measures: list[str]) -> list[Path]:
     from sim.analysis.plots.sweeps import save_sweep_plots
 
     return list(save_sweep_plots(result, measures, result.directory / "plots"))

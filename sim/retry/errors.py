@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sim.mistakes import UserMistake
 from sim.schema import plain_message
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
-class PolicyError(ValueError):
+class PolicyError(UserMistake, ValueError):
     """A mistake in a policy.
 
     Attributes

@@ -170,7 +170,7 @@ def _described(name: str) -> Facts:
         formula, source = _OWN_WORDS[name]
         formula = f"{formula}; backoff: {told['backoff'].formula}"
     else:
-        own = [facts for facts in told.values() if facts.name == name] or list(told.values())
+        own = [facts for facts in told.values() if facts.name == name]
         aliases = own[0].aliases
         formula = "; ".join(f"{key}: {facts.formula}" for key, facts in told.items())
         if len(told) == 1:

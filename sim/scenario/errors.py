@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Union, get_
 from pydantic import BaseModel, RootModel
 from typing_extensions import TypeAliasType
 
+from sim.mistakes import UserMistake
 from sim.schema import SHORTHAND, Choice, plain_message, suggest
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Mistake(NamedTuple):
     message: str
 
 
-class ScenarioError(ValueError):
+class ScenarioError(UserMistake, ValueError):
     """A scenario that cannot be loaded.
 
     Attributes

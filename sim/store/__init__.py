@@ -1,12 +1,19 @@
 """The modelled store: a pure state machine of the engine.
 
 One :class:`Store` is one partition. Every operation takes the instant as its first argument and answers
-:class:`Ok` or :class:`Refused`; :class:`StoreRules` says which dialect of the engine it speaks.
+:class:`Ok` or :class:`Refused`; :class:`StoreRules` says which dialect of the engine it speaks. The
+operations are loaded when the store is first used: who only reads a scenario's rules does without them.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from sim.store.outcome import Ok, Outcome, Refused
 from sim.store.rules import CONTRACT, POSTGRES, PRESETS, RULES, VALKEY, StoreRules, preset
-from sim.store.store import OPERATIONS, Store
+
+if TYPE_CHECKING:
+    from sim.store.store import OPERATIONS, Store
 
 __all__ = [
     "CONTRACT",
@@ -22,3 +29,11 @@ __all__ = [
     "StoreRules",
     "preset",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("OPERATIONS", "Store"):
+        raise AttributeError(f"module 'sim.store' has no attribute {name!r}")
+    from sim.store import store
+
+    return getattr(store, name)

@@ -150,6 +150,11 @@ class Partition:
         self.finished.put(found)
         return True
 
+    def forget_executions(self) -> None:
+        """Forget every execution: for when nothing more is asked, and their room is needed."""
+        self.executions = {}
+        self.finished = FinishedExecutions()
+
     def dimensions(self, execution: Id) -> dict[str, str] | None:
         """Give the seven dimensions of an execution in the engine's words; None when there is none."""
         found = self.executions.get(execution) or self.find(execution)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED: Final = AttemptState.INTERRUPTED
 _NO_CANDIDATES: Final = Ok({"candidates": []})
+_NO_ELIGIBLE: Final = Refused("read_eligible", "no_eligible_execution")
 _FLOWS_LOOKED_AT: Final = 1000
 _NOTHING_DUE: Final = Ok({"due": []})
 
@@ -55,16 +56,20 @@ def read_eligible(
     home = store.lanes.get(lane)
     found: list[Id] = []
     if home is not None:
-        accept = None
         if capabilities is not None and store.policies and store.rules.capability_denied == "skipped":
             fitting = capabilities
 
             def accept(execution: Id) -> bool:
                 return not missing_capabilities(store, execution, fitting)
 
-        found = home.eligible.first(limit, accept=accept)
+            found = home.eligible.first(limit, accept=accept)
+        elif limit == 1:
+            head = home.eligible.head()
+            found = [] if head is None else [head]
+        else:
+            found = home.eligible.first(limit)
     if not found:
-        return Refused("read_eligible", "no_eligible_execution") if last else _NO_CANDIDATES
+        return _NO_ELIGIBLE if last else _NO_CANDIDATES
     executions = store.executions
     candidates = []
     for execution in found:

@@ -114,7 +114,7 @@ class StateVector:
         The dimensions by the engine's names, in the engine's words. Shared and not to be changed.
     """
 
-    __slots__ = ("attempt", "blocking", "eligibility", "outcome", "ownership", "phase", "public", "words")
+    __slots__ = ("attempt", "eligibility", "outcome", "ownership", "phase", "words")
 
     def __init__(
         self,
@@ -129,10 +129,8 @@ class StateVector:
         self.phase = phase
         self.ownership = ownership
         self.eligibility = eligibility
-        self.blocking = blocking
         self.outcome = outcome
         self.attempt = attempt
-        self.public = public
         self.words = {
             "lifecycle_phase": phase.value,
             "ownership_state": ownership.value,

@@ -57,6 +57,22 @@ def test_a_direct_claimer_grants_to_itself():
     ]
 
 
+def test_who_claims_the_next_one_waits_and_asks_again_where_there_is_none():
+    """In one operation of four statements, of 10 us each; the work arrives at 2 ms, between two tries."""
+    result = simulate(
+        "store={dialect: postgres, partitions: 1, statement: 10us}", "schedulers.count=0",
+        "workers={count: 1, poll: 1ms, claim: next}", "workload.arrivals={burst: {count: 1, at: 2ms}}",
+        "horizon.run=13ms",
+    )  # fmt: skip
+    assert attempts(result, "actor", "op", "sent_us", "done_us", "code") == [
+        ("worker/0", "claim_next", 0, 340, "no_eligible_execution"),
+        ("worker/0", "claim_next", 1340, 1680, "no_eligible_execution"),
+        ("submitter/0", "create_execution", 2000, 2320, "OK"),
+        ("worker/0", "claim_next", 2680, 3020, "OK"),
+    ]
+    assert intents(result)[0] == ("acquire", "worker/0", 0, 0, 3020, "recovered", None, 3)
+
+
 def test_a_lease_is_renewed_at_every_tick_while_work_goes_on():
     result = simulate("workers.lease_ttl=6ms", "workers.renew_at=0.5", "workload.arrivals.burst.count=1")
     renewals = [row for row in attempts(result) if row[1] == "renew_lease"]

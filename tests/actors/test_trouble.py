@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from sim.actors.reconciler import Reconciler
-from tests.actors.little import attempts, contentions, executions, intents, simulate
+from tests.actors.little import attempts, contentions, executions, intents, simulate, story
 
 ONE = "workload.arrivals.burst.count=1"
 
@@ -223,6 +223,34 @@ def test_in_the_valkey_dialect_a_denied_execution_is_blocked_until_the_unblock_s
     assert ops["scheduler", "block_execution_for_admission"] >= 2
     assert ops["reconciler", "unblock_execution"] == ops["scheduler", "block_execution_for_admission"]
     assert Counter(row[4] for row in executions(result)) == {"success": 2}
+
+
+def test_in_the_valkey_dialect_a_slot_comes_back_when_the_reconciler_finds_its_guard_gone():
+    """The guard of the first admission lasts from 0.55 to 10.55 ms; the next scan comes at 14.27 ms."""
+    result = simulate(
+        "store={dialect: valkey, partitions: 1, service: 50us}", "horizon.run=18ms",
+        "quotas={api: {window: 10ms, rate: 10, concurrency: 1}}",
+        "reconcilers={count: 1, quota: 5ms, unblock: 2ms}",
+    )  # fmt: skip
+    assert story(result) == [
+        ("submitter/0", "create_execution", 0, 350, "OK"),
+        ("submitter/0", "create_execution", 1, 400, "OK"),
+        ("scheduler/0", "check_admission_and_record", 0, 800, "ADMITTED"),
+        ("scheduler/0", "issue_claim_grant", 0, 1150, "OK"),
+        ("worker/0", "claim_execution", 0, 1600, "OK"),
+        ("reconciler/0", "reconcile_quota", None, 4519, "OK"),
+        ("reconciler/0", "reconcile_quota", None, 9519, "OK"),
+        ("worker/0", "complete_execution", 0, 11950, "OK"),
+        ("scheduler/0", "check_admission_and_record", 1, 12750, "CONCURRENCY_EXCEEDED"),
+        ("scheduler/0", "block_execution_for_admission", 1, 13100, "OK"),
+        ("reconciler/0", "reconcile_quota", None, 14519, "OK"),
+        ("reconciler/0", "unblock_execution", 1, 14964, "OK"),
+        ("scheduler/0", "check_admission_and_record", 1, 16564, "ADMITTED"),
+        ("scheduler/0", "issue_claim_grant", 1, 16914, "OK"),
+        ("worker/0", "claim_execution", 1, 17364, "OK"),
+    ]
+    repairs = [row[3:7] for row in intents(result) if row[0] == "repair" and row[2] is None]
+    assert repairs == [(at_us, at_us + 350, "recovered", None) for at_us in (4169, 9169, 14169)]
 
 
 def test_a_delayed_execution_is_promoted_and_resumed_as_the_same_attempt():

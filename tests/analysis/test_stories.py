@@ -3,8 +3,10 @@
 import pytest
 from typer.testing import CliRunner
 
+import sim
 from sim.analysis.stories import WIDTH, explain_execution, explain_kind, pick
 from sim.cli import app
+from tests.actors.little import EXACT
 from tests.analysis.build import MS, Builder, S, write_study
 
 CONFLICT, EXPIRED, LIMIT, EMPTY = (
@@ -166,3 +168,34 @@ def episodes_of(build):
 
     frames = build.frames()
     return episodes(frames["contentions"], frames["intents"])
+
+
+def test_where_attempts_were_kept_what_was_accepted_is_told_too(tmp_path):
+    """One execution at constant delays: every accepted attempt stands at the instant of its reply."""
+    scenario = tmp_path / "little.yaml"
+    scenario.write_text(EXACT)
+    study = sim.run(
+        scenario,
+        overrides=["workload.arrivals.burst.count=1"],
+        replications=1,
+        keep_attempts=True,
+        out=tmp_path,
+    )
+    result = CliRunner().invoke(app, ["explain", str(study.directory), "--execution", "0"])
+    assert (result.exit_code, result.stdout.splitlines()) == (0, [
+        "Execution 0 (job; documented, replication 0) was created at 0.000100 s of the",
+        "run, leased once, and ended after 11.2 ms: success.",
+        "",
+        "   +250 us  submitter/0: create_execution of execution 0, sent 350 us ago, is",
+        "              accepted",
+        "   +250 us  submitter/0 submit: recovered (execution 0)",
+        "   +700 us  scheduler/0: issue_claim_grant of execution 0, sent 350 us ago, is",
+        "              accepted",
+        "   +700 us  scheduler/0 has issued a grant (execution 0)",
+        "  +1.15 ms  worker/0: claim_execution of execution 0, sent 350 us ago, is",
+        "              accepted",
+        "  +1.15 ms  worker/0 holds the lease (execution 0)",
+        "  +11.5 ms  worker/0: complete_execution of execution 0, sent 350 us ago, is",
+        "              accepted",
+        "  +11.5 ms  worker/0 has ended the execution (execution 0)",
+    ])  # fmt: skip

@@ -172,6 +172,11 @@ def test_the_crossing_is_where_the_line_through_the_means_is_zero():
     assert "b beats a in sojourn_mean at workers.count: from 12 on" in answer.words
 
 
+def test_a_difference_of_nothing_at_a_swept_value_is_one_crossing():
+    answer = cross([[5.875, 0.125, -2.125, -5.875], [6.125, -0.125, -1.875, -6.125]])
+    assert (answer.verdict, answer.at) == ("from", (8.0,))
+
+
 def test_more_is_better_for_goodput_and_less_for_all_else():
     rows = CROSSING
     assert cross(rows, "goodput_per_s").verdict == "up to"

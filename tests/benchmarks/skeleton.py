@@ -1,15 +1,19 @@
-"""The bare SimPy skeleton that the attempt path is measured against.
+"""What the attempt path is measured against: the same shape with nothing in it.
 
-One generator a worker, two time-outs an attempt, a store that is one ``busy_until``, three block-drawn random
-numbers an attempt, no logic in the store and no record of anything: about the least that a SimPy program of
-this shape can do.
+One loop a worker, two waits an attempt, a store that is one ``busy_until``, three block-drawn random numbers
+an attempt, no logic in the store and no record of anything. :func:`simpy_skeleton` is about the least that
+a SimPy program of this shape can do; :func:`heap_loop` about the least that plain Python can, without
+processes: a heap of calls.
 """
 
-from itertools import chain
+from heapq import heappop, heappush
+from itertools import chain, count
 from time import process_time
 
 import numpy as np
 import simpy
+
+MEAN_DELAY_US, MEAN_SERVICE_US = 300, 80
 
 
 def _draws(generator, mean_us):
@@ -20,10 +24,15 @@ def _draws(generator, mean_us):
     return chain.from_iterable(blocks()).__next__
 
 
-def operations_per_second(workers, operations):
-    """Run the skeleton and give its operations per second of processor time."""
+def _all_draws():
     generator = np.random.default_rng(1)
-    request, service, reply = _draws(generator, 300), _draws(generator, 80), _draws(generator, 300)
+    return [_draws(generator, mean_us) for mean_us in (MEAN_DELAY_US, MEAN_SERVICE_US, MEAN_DELAY_US)]
+
+
+def simpy_skeleton(workers, operations, *, whole=False):
+    """Run the skeleton in SimPy: seconds of processor time an operation, ``whole`` with its set-up."""
+    created = process_time()
+    request, service, reply = _all_draws()
     environment = simpy.Environment()
     timeout = environment.timeout
     busy_until_us = 0
@@ -46,4 +55,34 @@ def operations_per_second(workers, operations):
         environment.process(worker())
     began = process_time()
     environment.run(environment.exit_event)
-    return done / (process_time() - began)
+    return (process_time() - (created if whole else began)) / done
+
+
+def heap_loop(workers, operations):
+    """Run the same shape as a heap of calls: seconds of processor time an operation."""
+    request, service, reply = _all_draws()
+    queue = []
+    sequence = count().__next__
+    busy_until_us = 0
+    done = 0
+
+    def send(worker, now_us):
+        heappush(queue, (now_us + request(), sequence(), serve, worker))
+
+    def serve(worker, now_us):
+        nonlocal busy_until_us
+        busy_until_us = max(busy_until_us, now_us) + service()
+        heappush(queue, (busy_until_us + reply(), sequence(), answer, worker))
+
+    def answer(worker, now_us):
+        nonlocal done
+        done += 1
+        send(worker, now_us)
+
+    for worker in range(workers):
+        send(worker, 0)
+    began = process_time()
+    while done < operations:
+        now_us, _, function, worker = heappop(queue)
+        function(worker, now_us)
+    return (process_time() - began) / done

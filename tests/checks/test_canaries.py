@@ -1,11 +1,14 @@
 """Every check can fail: each of these breaks one thing on purpose, and the check that watches it says so."""
 
 import pickle
+from types import SimpleNamespace
 
 import pytest
 
 import sim.store.scheduling
-from sim.checks import CheckFailed
+from sim.checks import CheckFailed, Checks
+from sim.checks.base import Step
+from sim.checks.leases import FencesHold, LeaseSeen
 from sim.ledger import stage_of
 from sim.limits import Limits
 from sim.record import Recorder
@@ -89,6 +92,39 @@ def test_a_store_without_its_fence_is_caught(monkeypatch):
     assert "was accepted at" in error.message
 
 
+HELD = {"lease_id": 17, "lease_epoch": 5}
+
+
+@pytest.mark.parametrize(
+    ("held", "given", "now_ms", "why"),
+    [
+        (False, HELD, 150, "nobody ever held a lease of it"),
+        (True, HELD | {"lease_epoch": 4}, 150, "the lease is worker/3's, epoch 5"),
+        (True, HELD | {"lease_id": 16}, 150, "the lease of that epoch is 17"),
+        (True, HELD, 200, "that lease lapsed at 0.200000 s"),
+        (True, HELD, 199, None),
+    ],
+    ids=["never", "taken over", "another", "lapsed", "held"],
+)
+def test_a_write_is_accepted_from_the_holder_of_the_lease_alone(held, given, now_ms, why):
+    """The lease of e-7: id 17, epoch 5, worker/3, up to 200 ms, at which it is over."""
+    lease = LeaseSeen(3, 17, 5, 200)
+    checks = SimpleNamespace(
+        leases=SimpleNamespace(latest={7: lease} if held else {}), fences_by_epoch=False,
+        name_of=lambda worker: f"worker/{worker}", records_of=lambda _: (),
+    )  # fmt: skip
+    step = Step(now_ms * 1000, now_ms, 9, "complete_execution", given, None, Ok(), 7)
+    if why is None:
+        FencesHold(checks).after(step)
+        lease.ended, why = True, "that lease was ended before"
+    with pytest.raises(CheckFailed) as caught:
+        FencesHold(checks).after(step)
+    assert caught.value.message == (
+        f"complete_execution of e-7 by worker/9 was accepted at {now_ms / 1000:.6f} s under epoch "
+        f"{given['lease_epoch']}: {why}"
+    )
+
+
 def test_a_renewal_without_its_fence_is_caught(monkeypatch):
     monkeypatch.setattr("sim.store.leases._refuse_renewal", lambda *_: None)
     error = failure(PAUSED)
@@ -162,6 +198,27 @@ def test_records_that_disagree_with_the_store_are_caught(monkeypatch):
     error = failure(DELAYED)
     assert error.check == "accounted_for"
     assert "is completed in the store (stage 7), in the records stage 8" in error.message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda records: records.pop(2), "e-2 is in the store, and not in the records"),
+        (lambda records: records.update({9: (0, 0)}), "the records have 5 executions, and the store has 4"),
+    ],
+    ids=["one less", "one more"],
+)
+def test_executions_that_only_the_records_or_only_the_store_has_are_caught(monkeypatch, change, message):
+    recorded = Checks.recorded
+
+    def changed(checks):
+        records = dict(recorded(checks))
+        change(records)
+        return records
+
+    monkeypatch.setattr(Checks, "recorded", changed)
+    error = failure(DELAYED)
+    assert (error.check, error.message) == ("accounted_for", message)
 
 
 def test_a_refusal_that_changes_something_is_caught(monkeypatch):

@@ -1,5 +1,6 @@
 """The fuzzer itself: it draws the same scenarios again, finds what is broken, and makes it small."""
 
+import io
 import json
 from contextlib import nullcontext
 
@@ -8,7 +9,7 @@ import yaml
 
 from sim.checks import CheckFailed
 from sim.fuzz import fuzz
-from sim.fuzz.again import others
+from sim.fuzz.again import others, serve
 from sim.fuzz.draw import draw
 from sim.fuzz.shrink import candidates, shrink
 from sim.fuzz.trial import as_yaml, try_text
@@ -147,3 +148,22 @@ def test_a_run_that_comes_out_otherwise_is_told(tmp_path, monkeypatch):
 def test_as_yaml_reads_back():
     document = draw(5, 5)
     assert json.loads(json.dumps(loads(as_yaml(document)).resolved()))["about"] == document["about"]
+
+
+def test_a_scenario_with_a_mistake_is_a_failure_of_that_sort():
+    trial = try_text("about: x\nworkers: {cuont: 3}\n")
+    assert (trial.fingerprint, trial.failure.sort) == (None, "ScenarioError")
+    assert "workers.cuont: unknown key (did you mean 'count'?)" in trial.failure.message
+
+
+def test_another_process_answers_each_line_with_a_fingerprint_or_none(monkeypatch):
+    """What is asked of it in the pipe, asked here: a scenario that runs, and one with a mistake."""
+    text = as_yaml(draw(7, 3))
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{json.dumps(text)}\n{json.dumps('about: x')}\n"))
+    monkeypatch.setattr("sys.stdout", answers := io.StringIO())
+    serve()
+    assert [json.loads(line) for line in answers.getvalue().splitlines()] == [
+        try_text(text).fingerprint,
+        None,
+    ]
+    assert try_text(text).fingerprint is not None

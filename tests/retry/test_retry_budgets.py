@@ -6,7 +6,7 @@ import pytest
 
 from sim.retry import REJECT, Action
 from sim.retry.guards import SlidingSum
-from tests.retry.helpers import K, build, observed, refusal, scripted
+from tests.retry.helpers import K, build, no_draws, observed, refusal, scripted
 
 GIVE_UP, AGAIN = Action.GIVE_UP, Action.NEW_GRANT
 
@@ -210,8 +210,7 @@ def test_an_intent_whose_retry_led_elsewhere_holds_one_place_with_envoy():
 
 def test_envoy_allows_a_share_of_the_attempts_under_way():
     client = Client({"envoy": {"min_retry_concurrency": 0, "budget_percent": 0.2}})
-    for _ in range(11):
-        client.policy.before_send(0)
+    assert [client.policy.before_send(0) for _ in range(11)] == [0] * 11
     answers = []
     for _ in range(3):
         client.new_intent()
@@ -252,6 +251,19 @@ def test_google_draws_only_when_it_may_reject_and_forgets_after_its_window():
     assert policy.before_send(120_000_000) == 0  # everything is forgotten
 
 
+@pytest.mark.parametrize(
+    ("kind", "accepted"),
+    [
+        (None, 0), (K.RATE_LIMIT_EXCEEDED, 0), (K.CONCURRENCY_LIMIT_EXCEEDED, 0), (K.LEASE_CONFLICT, 1),
+        (K.NO_ELIGIBLE_EXECUTION, 1),
+    ],
+)  # fmt: skip
+def test_google_takes_any_answer_but_one_of_overload_for_an_accept(kind, accepted):
+    client = Client("google_sre")
+    client.policy.observe(observed(False, kind))
+    assert client.state._accepts.total == accepted
+
+
 def test_token_bucket_allows_a_retry_while_more_than_one_token_is_there():
     client = Client("token_bucket")
     answers = [client.fail() for _ in range(5)]
@@ -281,6 +293,16 @@ def test_aws_adaptive_is_silent_until_the_first_throttling_error():
     assert client.state.available == 500 - 10 - 5
 
 
+def test_aws_adaptive_follows_the_curve_from_the_start_before_any_error():
+    """One answer in two seconds: 0.4 a second are measured; 0.4 * 2 s cubed is more than twice that."""
+    client = Client("aws_adaptive")
+    client.policy.observe(observed(now_us=2_000_000))
+    assert (client.state._measured, client.state.rate) == (0.4, 0.8)
+    client.policy.observe(observed(now_us=2_100_000))
+    assert client.state.rate == 0.8
+    assert client.policy.before_send(2_100_000) == 0
+
+
 def test_aws_adaptive_follows_the_cubic_curve():
     """Ten answers a second for one second, a throttling error, then successes."""
     client = Client("aws_adaptive")
@@ -298,6 +320,8 @@ def test_aws_adaptive_follows_the_cubic_curve():
     policy.observe(observed(False, K.RATE_LIMIT_EXCEEDED, now_us=1_300_000))
     lowered = 0.4 * (0.2 - k) ** 3 + w_max
     assert state.rate == pytest.approx(0.7 * min(measured, lowered))
+    # Asked by itself: tokens that are left over are no wait below zero.
+    assert state.before_send(9_000_000, no_draws) == 0
 
 
 def test_aws_adaptive_makes_sends_wait_for_their_tokens():

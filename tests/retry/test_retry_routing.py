@@ -5,6 +5,7 @@ import pytest
 from sim.contention import KINDS, ContentionKind, kind_of
 from sim.retry import DOCUMENTED, OPERATIONS, Action, PolicyError, Routing, documented_action, legal_actions
 from sim.retry.routing import REDISPATCHES
+from sim.retry.spec import ComposedSpec
 from sim.store import OPERATIONS as STORE_OPERATIONS
 
 K, A = ContentionKind, Action
@@ -278,3 +279,17 @@ def test_a_routing_that_makes_no_sense_is_refused_with_what_would(written, messa
     with pytest.raises(PolicyError) as refused:
         Routing.parse(written)
     assert str(refused.value) == message
+
+
+def test_an_editor_is_told_every_way_to_write_a_routing():
+    actions = {"enum": [action.value for action in Action]}
+    route = {"anyOf": [actions, {"type": "object", "additionalProperties": actions}]}
+    tables = {"enum": ["documented", "naive"]}
+    assert ComposedSpec.model_json_schema()["properties"]["routing"]["anyOf"] == [
+        tables,
+        {
+            "type": "object",
+            "properties": {"default": tables, **{kind.value: route for kind in KINDS}},
+            "additionalProperties": False,
+        },
+    ]

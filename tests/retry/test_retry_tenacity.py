@@ -76,11 +76,16 @@ class TestWithTenacity:
         for ours, theirs in zip(waits_of(model, 12), waits_of(adapter, 12), strict=True):
             assert abs(ours - theirs) <= 1
 
+    def test_a_strategy_sees_the_number_of_the_attempt_in_its_outcome_too(self):
+        policy = self.policy(wait="tests.retry.test_retry_tenacity:as_many_seconds")
+        assert waits_of(policy, 3) == [1_000_000, 2_000_000, 3_000_000]
+
     def test_its_stops_end_an_intent(self):
         policy = self.policy(stop={"stop_after_attempt": [3]})
         assert [policy.decide(refusal(nth=nth)).action for nth in (1, 2, 3)] == [
             Action.NEW_GRANT, Action.NEW_GRANT, Action.GIVE_UP,
         ]  # fmt: skip
+        assert policy.decide(refusal(nth=3)) == Decision(Action.GIVE_UP, 0)
 
     def test_its_stops_never_end_a_slots_wait_for_a_lease(self):
         policy = self.policy(stop={"stop_after_attempt": [1]})
@@ -167,6 +172,10 @@ def hint_or_idle(state):
     """Wait the hint, or twice what was waited so far."""
     hint_ms = state.outcome.exception().refusal.retry_after_ms
     return 2 * state.idle_for if hint_ms is None else hint_ms / 1000
+
+
+def as_many_seconds(state):
+    return state.outcome.attempt_number
 
 
 def broken_wait(_):

@@ -105,6 +105,8 @@ def test_a_parameter_twice_or_too_many_points_are_refused():
         load_points("steady", [many])
     with pytest.raises(ScenarioError, match="--grid is needed"):
         load_points("steady", [])
+    with pytest.raises(ScenarioError, match=r"^--grid workers\.count: no value is given; write it as PATH="):
+        make_axis("workers.count", [])
 
 
 def test_labels_are_words_and_numbers():

@@ -148,6 +148,10 @@ def test_every_key_is_loaded():
     assert (flows.rate, flows.builders, flows.lose_dispatch, flows.class_) == (2.0, 3, 0.01, "long")
     assert (flows.shape.nodes, flows.shape.edges_) == (9, 0.3)
     assert (flows.think.mean_us(), flows.dispatch_delay.mean_us()) == (40_000, 6_000)
+
+
+def test_every_key_of_processes_limits_and_faults_is_loaded():
+    scenario = loads(FULL)
     workers = scenario.workers
     assert (workers.dispatch, workers.replay_reconciliation) == ("optimistic", "as_coded")
     assert workers.capabilities == ("gpu", "big")
@@ -515,12 +519,20 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
     assert load(file) == loads(SMALL)
 
 
-def test_loading_imports_nothing_heavy():
-    """Validating a scenario must not wait for scipy, pandas, matplotlib or the simulator."""
+@pytest.mark.parametrize(
+    "first",
+    [
+        "from sim.scenario import load; load('claim_storm').resolved()",
+        "from sim.cli import app; app(['validate', 'claim_storm'], standalone_mode=False)",
+    ],
+    ids=["load", "command"],
+)
+def test_loading_imports_nothing_heavy(first):
+    """Validating a scenario must not wait for numpy, scipy, pandas, matplotlib or the simulator."""
     code = (
-        "import sys; from sim.scenario import load; load('claim_storm').resolved()\n"
-        "heavy = {'scipy', 'pandas', 'matplotlib', 'simpy', 'pyarrow', 'joblib'}\n"
-        "assert not heavy & {name.split('.')[0] for name in sys.modules}, heavy"
+        f"import sys; {first}\n"
+        "heavy = {'numpy', 'scipy', 'pandas', 'matplotlib', 'simpy', 'joblib', 'sim.store.store'}\n"
+        "assert not heavy & {*sys.modules}, heavy & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -7,9 +7,9 @@ from tests.store.cases import grant, lease, renew, skipped_child
 from tests.store.snapshot import snapshot
 
 
-def _finish(store, ending):
-    fence = lease(store, 0)
-    store.stamp = ("w1", ending)
+def _finish(store, ending, stamp, attempt):
+    fence = lease(store, 0, attempt_id=attempt)
+    store.stamp = stamp
     if ending == "complete":
         store.complete_execution(7, "e1", *fence, "r")
     elif ending == "fail":
@@ -34,17 +34,32 @@ LATER = {
 }
 
 
+# As in recordings; as in simulations, whose rows are numbers; and what only nearly is.
+STAMPS = [(("w1", "ends"), "at1"), ((4, 7, 7_000_000), 3), ((4, 7, 1 << 70), 3), ((4, 7, 7.5), 3), (None, 3)]
+
+
 @pytest.mark.parametrize("later", LATER.values(), ids=LATER)
+@pytest.mark.parametrize(("stamp", "attempt"), STAMPS, ids=str)
 @pytest.mark.parametrize("ending", ["complete", "fail", "cancel", "expire"])
-def test_answers_stay_the_same(ending, later):
+def test_answers_stay_the_same(ending, stamp, attempt, later):
     whole, columns = Store(), Store()
-    fences = [_finish(store, ending) for store in (whole, columns)]
+    fences = [_finish(store, ending, stamp, attempt) for store in (whole, columns)]
     assert columns.compact("e1")
     assert "e1" not in columns.executions
     first, second = later(whole, fences[0]), later(columns, fences[1])
     assert (first.code, first.values, first.ok) == (second.code, second.values, second.ok)
     assert getattr(first, "rival", None) == getattr(second, "rival", None)
     assert snapshot(whole) == snapshot(columns)
+
+
+def test_the_columns_list_whom_they_hold():
+    store = Store()
+    for execution in ("e2", "e1", "e3"):
+        store.create_execution(0, execution, "A")
+        store.cancel_execution(0, execution)
+        store.compact(execution)
+    store.find("e1")
+    assert (list(store.finished), len(store.finished)) == (["e2", "e3"], 2)
 
 
 def test_nothing_is_lost_of_an_execution_with_a_history():
@@ -81,7 +96,7 @@ def test_rows_are_used_again():
     store.cancel_execution(7, "e3")
     assert store.compact("e3")
     assert store.compact("e1")
-    assert len(store.finished._created_at) == 3
+    assert len(store.finished._kinds) == 3
     assert [store.dimensions(e)["public_state"] for e in ("e1", "e2", "e3")] == [
         "cancelled", "completed", "cancelled",
     ]  # fmt: skip

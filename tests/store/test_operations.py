@@ -5,8 +5,23 @@ import copy
 import pytest
 
 from sim.store import CONTRACT, PRESETS, VALKEY, Store
+from sim.store.state import (
+    ELIGIBLE_AS,
+    ESCALATED,
+    SUSPENDED,
+    SUSPENDED_FOR,
+    AttemptState,
+    Blocking,
+    Eligibility,
+    Ownership,
+    Phase,
+    PublicState,
+    TerminalOutcome,
+    vector,
+)
 from tests.store.cases import (
     CHILDREN,
+    DELAYED,
     ELIGIBLE,
     LEASED,
     TERMINAL,
@@ -55,6 +70,28 @@ def test_what_is_no_number_is_refused_before_anything_is_read(store, value):
     assert "q1" not in store.quotas
 
 
+NUMBERS = {
+    "priority of create": lambda store: store.create_execution(0, "e1", "A", "soon"),
+    "new_priority": lambda store: store.change_priority(0, "e1", "soon"),
+    "grant_ttl_ms": lambda store: store.issue_claim_grant(0, "e1", "w1", "A", "soon"),
+    "grant_ttl_ms of reclaim": lambda store: store.issue_reclaim_grant(0, "e1", "w1", "soon"),
+    "lease_ttl_ms of both": lambda store: store.issue_grant_and_claim(0, "e1", "w", "A", "l", "soon", "a"),
+    "lease_ttl_ms of resumed": lambda store: store.claim_resumed_execution(0, "e1", "w1", "ls1", "soon"),
+    "lease_ttl_ms of renewal": lambda store: store.renew_lease(0, "e1", 0, "at1", "ls1", 1, "soon"),
+    "lease_ttl_ms of reclaim": lambda store: store.reclaim_execution(0, "e1", "w1", "ls1", "soon", "at1"),
+    "window_seconds": lambda store: store.check_admission_and_record(0, "q1", "e1", "soon", 1, 1),
+    "rate_limit": lambda store: store.check_admission_and_record(0, "q1", "e1", 1, "soon", 1),
+    "concurrency_cap": lambda store: store.check_admission_and_record(0, "q1", "e1", 1, 1, "soon"),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_the_refusal_of_what_is_no_number_says_which_argument(store, name):
+    refused = NUMBERS[name](store)
+    assert (refused.code, refused.rival) == ("invalid_input", None)
+    assert refused.values == {"detail": f"{name.split()[0]} must be a number, got: soon"}
+
+
 def test_a_window_may_be_a_fraction_of_a_second(store):
     assert store.check_admission_and_record(0, "q1", "e1", 0.25, 1, 0).code == "ADMITTED"
     assert store.check_admission_and_record(249, "q1", "e2", 0.25, 1, 0).retry_after_ms == 1
@@ -79,6 +116,49 @@ def test_text_that_is_no_object_is_no_policy(store):
     assert store.issue_claim_grant(0, "e1", "w1", "A", 10).ok
 
 
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [("{", "malformed"), ('{"routing_requirements": 3}', "routing_requirements:not_object")],
+)
+def test_text_that_is_broken_is_refused_with_what_is_wrong(store, text, detail):
+    refused = store.create_execution(0, "e1", "A", policy=text)
+    assert (refused.code, refused.values) == ("invalid_policy_json", {"detail": detail})
+
+
+@pytest.mark.parametrize(
+    ("backoff", "delays"),
+    [
+        (None, [1000, 1000]),
+        ({"type": "fixed"}, [1000, 1000]),
+        ({"type": "fixed", "delay_ms": 7}, [7, 7]),
+        ({"type": "none"}, [1000, 1000]),
+        ({"type": "exponential"}, [1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]),
+        ({"type": "exponential", "initial_delay_ms": 3, "multiplier": 5, "max_delay_ms": 70}, [3, 15, 70]),
+    ],
+)
+def test_a_retry_waits_as_its_policy_says_or_as_the_engine_does(store, backoff, delays):
+    told, now_ms = [], 0
+    for _ in delays:
+        retry = {"max_retries": len(delays), "backoff": backoff}
+        outcome = store.fail_execution(now_ms, "e1", *lease(store, now_ms), retry)
+        told.append(outcome.values["retry_delay_ms"])
+        assert outcome.values["delay_until"] == now_ms + told[-1]
+        now_ms += told[-1]
+        store.promote_delayed(now_ms, "e1")
+    assert told == delays
+
+
+@pytest.mark.parametrize(("reason", "left"), [("waiting_for_quota", [["e1", 5]]), ("paused_by_policy", [])])
+def test_what_expires_while_it_is_paused_by_policy_leaves_no_entry_behind(store, reason, left):
+    """Elsewhere only the set that its state says is looked at."""
+    store.create_execution(5, "e1", "A", delay_until=5)
+    assert store.block_execution_for_admission(5, "e1", reason).ok
+    store.expire_execution(5, "e1")
+    assert store.delayed_set(5, "A").values["members"] == left
+    assert store.lanes["A"].blocked[{"waiting_for_quota": "blocked_by_quota"}.get(
+        reason, "blocked_by_lane_state")].items() == []  # fmt: skip
+
+
 def test_the_bounds_of_capabilities_are_inclusive(store):
     def create(execution, tokens):
         outcome = store.create_execution(0, execution, "A", policy={"required_capabilities": tokens})
@@ -93,9 +173,14 @@ def test_the_bounds_of_capabilities_are_inclusive(store):
     assert create("e5", ["東京-gpu"]) == "OK"
     assert create("e6", ["tab\there"]) == "required:control_or_whitespace"
     assert create("e7", ["del\x7f"]) == "required:control_or_whitespace"
+    assert create("e7", "gpu") == "required:not_array"
+    assert create("e7", [3]) == "required:non_string_token"
+    assert create("e7", [""]) == "required:empty_token"
+    assert create("e7", ["a,b"]) == "required:comma_in_token"
     assert store.describe(0, "e2").code == "execution_not_found"
     store.create_execution(0, "e8", "A")
-    assert store.issue_claim_grant(0, "e8", "w1", "A", 10, tokens).code == "invalid_capabilities"
+    refused = store.issue_claim_grant(0, "e8", "w1", "A", 10, tokens)
+    assert (refused.code, refused.values) == ("invalid_capabilities", {"detail": "worker:too_many_tokens"})
     assert store.issue_claim_grant(0, "e8", "w1", "A", 10, tokens[:256]).ok
 
 
@@ -525,6 +610,15 @@ def test_a_copy_of_a_store_answers_as_the_store_does():
     assert copy.copy(first.executions["e1"].state) is first.executions["e1"].state
 
 
+def test_states_that_are_alike_are_the_same_object():
+    assert SUSPENDED_FOR["step_boundary"] is SUSPENDED
+    assert SUSPENDED_FOR["manual_pause"] is ESCALATED
+    assert ELIGIBLE_AS[AttemptState.INTERRUPTED] is vector(
+        Phase.RUNNABLE, Ownership.UNOWNED, Eligibility.ELIGIBLE_NOW, Blocking.WORKER, TerminalOutcome.NONE,
+        AttemptState.INTERRUPTED, PublicState.WAITING,
+    )  # fmt: skip
+
+
 def test_budgets_tell_the_final_usage_of_the_first_soft_breach(store):
     store.create_budget(0, "b1", [("tokens", 0, 5), ("cost", 0, 1)])
     told = store.report_usage_and_check(0, "b1", [("tokens", 6), ("cost", 9), ("tokens", 1)])
@@ -535,3 +629,42 @@ def test_an_acknowledged_report_leaves_no_budget_behind(store):
     store.report_usage_and_check(0, "b1", [("tokens", 1)], "u1")
     assert store.report_usage_and_check(0, "b2", [("tokens", 1)], "u1").code == "ALREADY_APPLIED"
     assert store.create_budget(0, "b2", [("tokens", 1, 0)]).code == "OK"
+
+
+def test_a_reset_takes_the_usage_away_and_leaves_the_limits(store):
+    store.create_budget(0, "b1", [("tokens", 5, 0)])
+    store.report_usage_and_check(0, "b1", [("tokens", 5)])
+    assert store.read_budget(0, "b1").values == {"used_up": True, "usage": {"tokens": 5}}
+    assert store.reset_budget(0, "b1").values == {"next_reset": 0}
+    assert store.read_budget(0, "b1").values == {"used_up": False, "usage": {}}
+    told = store.report_usage_and_check(0, "b1", [("tokens", 6)])
+    assert (told.code, told.values) == ("HARD_BREACH", {"dimension": "tokens", "current": 0, "limit": 5})
+
+
+def test_a_budget_that_was_reset_before_it_was_defined_has_no_limits_ever(store):
+    assert store.reset_budget(0, "b1").code == "OK"
+    defined = store.create_budget(0, "b1", [("tokens", 5, 0)])
+    assert (defined.code, defined.values) == ("ALREADY_SATISFIED", {"budget": "b1"})
+    assert store.report_usage_and_check(0, "b1", [("tokens", 6)]).code == "OK"
+
+
+@pytest.mark.parametrize(("delay_ms", "left"), [(0, []), (1, [["e1", 8]]), (2, [["e1", 9]])])
+def test_a_resumption_is_delayed_by_a_millisecond_at_least_or_not_at_all(store, delay_ms, left):
+    suspend(store, 0, lease(store, 0))
+    assert store.resume_execution(7, "e1", delay_ms).ok
+    assert state(store) == (DELAYED if delay_ms else ELIGIBLE)
+    assert store.delayed_set(7, "A").values["members"] == left
+    assert eligible(store) == ([] if delay_ms else ["e1"])
+
+
+@pytest.mark.parametrize("use_pending", [False, True])
+def test_a_waitpoint_outlives_the_expiry_of_who_waits_for_it(store, use_pending):
+    """It stays active, so that a signal is taken after a replay, which has nothing to resume."""
+    fence = lease(store, 0)
+    store.create_pending_waitpoint(0, "e1", 0, "wp1", 99)
+    suspend(store, 0, fence, use_pending=use_pending)
+    store.expire_execution(5, "e1")
+    store.replay_execution(5, "e1")
+    told = store.deliver_signal(5, "e1", "wp1", "sg1", "go")
+    assert told.values == {"signal": "sg1", "effect": "resume_condition_satisfied"}
+    assert state(store) == ELIGIBLE

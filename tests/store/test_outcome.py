@@ -93,6 +93,19 @@ def test_a_builder_with_a_stale_revision_names_who_changed_the_graph(store):
     assert (again.code, again.rival) == ("dependency_already_exists", "b1 stages")
 
 
+def test_who_takes_an_execution_into_a_flow_changes_it(store):
+    fence = lease(_as(store, "w1 claims"), 0)
+    store.create_flow(0, "f1")
+    _as(store, "builder adds").add_execution_to_flow(0, "f1", "e1")
+    assert _as(store, "w2").claim_execution(0, "e1", "w2", "ls2", 10, "at2").rival == "builder adds"
+    assert store.renew_lease(0, "e1", 0, fence.attempt_id, "ls9", 1, 10).rival == "builder adds"
+
+
+def test_without_stamps_nobody_is_named(store):
+    lease(store, 0)
+    assert store.claim_execution(0, "e1", "w2", "ls2", 10, "at2").rival is None
+
+
 def test_a_signal_too_early_or_too_late_names_who_made_or_closed_the_waitpoint(store):
     fence = lease(store, 0)
     _as(store, "w1 creates").create_pending_waitpoint(0, "e1", 0, "wp1", 99)

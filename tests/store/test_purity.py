@@ -30,7 +30,10 @@ def test_no_module_of_the_store_imports_a_clock_chance_or_the_simulator():
 
 
 def test_importing_the_store_loads_neither_simpy_nor_numpy():
-    code = "import sys, sim.store; print(sorted({'simpy', 'numpy', 'random'} & set(sys.modules)))"
+    code = (
+        "import sys; from sim.store import Store\n"
+        "print(sorted({'simpy', 'numpy', 'random'} & set(sys.modules)))"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "[]"
 

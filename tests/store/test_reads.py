@@ -52,6 +52,14 @@ def test_open_flows_come_newest_first(store):
     assert store.read_open_flows(0, 1).values["flows"] == ["f3"]
 
 
+def test_open_flows_are_looked_for_among_the_newest_thousand(store):
+    for flow in range(1001):
+        store.create_flow(0, flow)
+    for flow in range(2, 1001):
+        store.cancel_flow(0, flow)
+    assert store.read_open_flows(0, 9).values["flows"] == [1]
+
+
 def test_blocked_executions_come_longest_blocked_first(store):
     for number in (1, 2, 3):
         store.create_execution(0, f"e{number}", "A")
@@ -85,6 +93,8 @@ def test_unresolved_dependencies_are_those_whose_upstream_has_ended(store):
     assert store.read_unresolved(0, "A", 9, 9).values["due"] == [
         ("f1", "ed1", "e1", "e4", "cancelled"), ("f1", "ed3", "e3", "e4", "expired"),
     ]  # fmt: skip
+    assert store.read_unresolved(0, "A", 9, 1).values["due"] == [("f1", "ed1", "e1", "e4", "cancelled")]
+    assert store.compact("e1")
     assert store.read_unresolved(0, "A", 9, 1).values["due"] == [("f1", "ed1", "e1", "e4", "cancelled")]
     assert store.read_unresolved(0, "B", 9, 9).values["due"] == []
 

@@ -616,6 +616,13 @@ def test_contract_requeue_is_refused_for_whatever_is_not_so(contract):
         assert (refused.code, refused.kind.value) == ("execution_not_eligible", "execution_not_eligible")
 
 
+def _released(store):
+    """Note who gives back which slot, and when."""
+    calls = []
+    store.release_slot = lambda *call: calls.append(call)
+    return calls
+
+
 LEASE_ENDS = {
     "complete": lambda store, fence: store.complete_execution(5, "e1", *fence),
     "fail": lambda store, fence: store.fail_execution(5, "e1", *fence),
@@ -640,6 +647,60 @@ def test_contract_a_slot_is_held_until_the_lease_ends(contract, end):
     end(contract, fence)
     assert _held(contract) == 0
     assert contract.check_admission_and_record(5, "q1", "e1", 1, 0, 1).code == "ADMITTED"
+
+
+@pytest.mark.parametrize("name", LEASE_ENDS)
+def test_contract_a_slot_is_given_back_at_the_instant_of_the_end(contract, name):
+    """The quota may be another partition's, which learns of it then."""
+    fence = _admitted_lease(contract)
+    calls = _released(contract)
+    LEASE_ENDS[name](contract, fence)
+    assert calls == [(100 if "lapse" in name else 5, "q1", "e1")]
+
+
+GRANT_ENDS = {
+    "requeue": lambda store: store.requeue_lapsed_grant(11, "e1"),
+    "cancel": lambda store: store.cancel_execution(11, "e1"),
+    "expire": lambda store: store.expire_execution(11, "e1"),
+    "skip": lambda store: _end_by_skip(store, 11),
+    "dependency": lambda store: store.apply_dependency_to_child(11, "f1", "ed1", "e9", "e1"),
+    "admission": lambda store: store.block_execution_for_admission(11, "e1", "waiting_for_quota"),
+    "another grant": lambda store: _grant_again(store, 11),
+    "grant and claim": lambda store: _grant_and_claim(store, 11),
+    "claim": lambda store: _claim_next(store, 11),
+}
+
+
+def _grant_again(store, now_ms):
+    store.change_priority(now_ms, "e1", 1)
+    assert store.issue_claim_grant(now_ms, "e1", "w2", "A", 10).ok
+
+
+def _grant_and_claim(store, now_ms):
+    store.change_priority(now_ms, "e1", 1)
+    assert store.issue_grant_and_claim(now_ms, "e1", "w2", "A", "ls1", 10, "at1").ok
+
+
+def _claim_next(store, now_ms):
+    store.change_priority(now_ms, "e1", 1)
+    assert store.claim_next(now_ms, "w2", "A", "ls1", 10, "at1").values["execution"] == "e1"
+
+
+@pytest.mark.parametrize("end", GRANT_ENDS.values(), ids=GRANT_ENDS)
+def test_contract_the_slot_of_a_grant_is_given_back_at_the_instant_of_its_end(contract, end):
+    contract.create_execution(0, "e1", "A")
+    contract.issue_claim_grant(0, "e1", "w1", "A", 10, (), "q1")
+    calls = _released(contract)
+    end(contract)
+    assert calls == [(11, "q1", "e1")]
+
+
+@pytest.mark.parametrize("end", ["cancel", "expire", "skip", "dependency"])
+def test_contract_the_slot_of_a_submission_is_given_back_at_the_instant_of_its_end(contract, end):
+    contract.create_execution(0, "e1", "A", admission="q1")
+    calls = _released(contract)
+    GRANT_ENDS[end](contract)
+    assert calls == ([] if end == "dependency" else [(11, "q1", "e1")])
 
 
 def test_contract_the_end_of_a_lease_leaves_the_rate_window_as_it_is(contract):
@@ -735,6 +796,22 @@ def test_contract_a_reclaim_takes_its_slot_again_without_an_admission(contract):
     assert _held(contract) == 1
 
 
+def test_contract_a_reclaimed_execution_counts_as_admitted(contract):
+    _admitted_lease(contract, ttl_ms=10)
+    contract.mark_lease_expired_if_due(10, "e1")
+    contract.issue_reclaim_grant(10, "e1", "w2", 10)
+    contract.reclaim_execution(10, "e1", "w2", "ls2", 10, "at2")
+    assert contract.check_admission_and_record(10**6, "q1", "e1", 1, 0, 1).code == "ALREADY_ADMITTED"
+
+
+def test_a_requeued_lapse_gives_its_slot_back_at_its_instant():
+    store = Store(dataclasses.replace(CONTRACT, lapsed_lease="requeued"))
+    _admitted_lease(store, ttl_ms=10)
+    calls = _released(store)
+    assert store.mark_lease_expired_if_due(10, "e1").values == {"outcome": "requeued"}
+    assert calls == [(10, "q1", "e1")]
+
+
 def test_contract_effects_on_slots_go_where_the_caller_says(contract):
     calls = []
     contract.release_slot = lambda *call: calls.append(("release", *call))
@@ -815,6 +892,7 @@ def test_postgres_claim_next_takes_the_best_that_fits_and_is_not_locked(postgres
     elsewhere = postgres.claim_next(0, "w1", "A", "ls4", 10, "at4", last=False)
     assert (elsewhere.code, elsewhere.values) == ("OK", {"execution": None})
     assert state(postgres, "e2") == LEASED
+    assert postgres.describe(0, "e2").values["current_worker_id"] == "w1"
     assert eligible(postgres) == []
 
 

@@ -38,7 +38,7 @@ def test_an_operation_takes_effect_at_its_commit():
     bench.send(0, "complete_execution", *end(1))
     assert bench.run() == [(0, "complete_execution", 0, 430, "OK")]
     assert bench.ledger.finished_us[1] == 410
-    assert bench.store.executions[1].changed[2] == 410
+    assert bench.store.find(1).changed[2] == 410
 
 
 def test_a_caller_gives_up_at_its_time_out_and_the_transaction_goes_on():

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Drawable(Protocol):
-    """What a picture needs to know of a study."""
+class Titled(Protocol):
+    """What the title of a picture tells of a study or a sweep."""
 
     @property
     def name(self) -> str:
@@ -40,7 +40,11 @@ class Drawable(Protocol):
 
     @property
     def replications(self) -> int:
-        """How many of each arm."""
+        """How many of each arm, at each point of a sweep."""
+
+
+class Drawable(Titled, Protocol):
+    """What a picture needs to know of a study."""
 
     @property
     def window_s(self) -> float:
@@ -121,12 +125,21 @@ COLUMNS: Final = 3
 
 def make_figure(study: Drawable, subject: str, height_in: float) -> Figure:
     """Make a figure with a title that says what is shown, of what, and how much of it."""
+    window = f"{runs_of(study)} of {duration(study.window_s * 1000)} of simulated time"
+    return titled_figure(study, subject, window, height_in)
+
+
+def titled_figure(results: Titled, subject: str, extent: str, height_in: float) -> Figure:
+    """Make a figure whose title says what is shown, of what, and in the words given how much of it."""
     figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained")
-    runs = "1 replication" if study.replications == 1 else f"{study.replications} replications"
-    arms = f"{'arm' if len(study.arms) == 1 else 'arms'} {', '.join(study.arms)}"
-    window = f"{runs} of {duration(study.window_s * 1000)} of simulated time"
-    figure.suptitle(f"{study.name}: {subject}\n{arms}; {window}", x=0.01, ha="left", fontsize=11)
+    arms = f"{'arm' if len(results.arms) == 1 else 'arms'} {', '.join(results.arms)}"
+    figure.suptitle(f"{results.name}: {subject}\n{arms}; {extent}", x=0.01, ha="left", fontsize=11)
     return figure
+
+
+def runs_of(results: Titled) -> str:
+    """Say how many replications there are."""
+    return "1 replication" if results.replications == 1 else f"{results.replications} replications"
 
 
 def arm_legend(ax: Axes, arms: Sequence[str]) -> None:

@@ -13,10 +13,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from sim.analysis.plots.base import DPI, FAINT, GRID, INK, SMALL, STYLE, WIDTH_IN, plain_frame
+from sim.analysis.plots.base import (
+    FAINT,
+    GRID,
+    INK,
+    SMALL,
+    STYLE,
+    Titled,
+    plain_frame,
+    runs_of,
+    titled_figure,
+)
 from sim.analysis.plots.files import write_png
 from sim.analysis.sweeps import RUN_MEASURES, ordered, scale_of, written
 from sim.analysis.text import amount, number
@@ -26,22 +35,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
-class Sweepable(Protocol):
+class Sweepable(Titled, Protocol):
     """What a picture needs to know of a sweep."""
-
-    @property
-    def name(self) -> str:
-        """Name of the scenario."""
-
-    @property
-    def arms(self) -> list[str]:
-        """Names of the arms."""
-
-    @property
-    def replications(self) -> int:
-        """How many of each point and arm."""
 
     @property
     def grid(self) -> dict[str, list[Any]]:
@@ -210,13 +208,9 @@ def save_sweep_plots(sweep: Sweepable, measures: Sequence[str], directory: str |
 
 def _figure(sweep: Sweepable, subject: str, height_in: float) -> Figure:
     """Make a figure with a title that says what is shown, of what, and how much of it."""
-    figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained")
-    runs = "1 replication" if sweep.replications == 1 else f"{sweep.replications} replications"
-    arms = f"{'arm' if len(sweep.arms) == 1 else 'arms'} {', '.join(sweep.arms)}"
     points = math.prod(len(values) for values in sweep.grid.values())
-    counted = f"{points} points of {runs}, all with the same seed"
-    figure.suptitle(f"{sweep.name}: {subject}\n{arms}; {counted}", x=0.01, ha="left", fontsize=11)
-    return figure
+    extent = f"{points} points of {runs_of(sweep)}, all with the same seed"
+    return titled_figure(sweep, subject, extent, height_in)
 
 
 def _varying(sweep: Sweepable) -> list[str]:
