@@ -123,10 +123,11 @@ def check_interruptions(tmp_path, whole, seed, count, *more):
         if process.returncode == 0:
             assert json.loads(printed)["replications"] == REPLICATIONS, story
             continue
-        # Before the first line of ours is read, the interpreter itself says what came.
+        # A shell shows 130 for both: Python kills itself by the signal when it came in code made from a string,
+        # as imports do for dataclasses, whoever caught it afterwards.
         assert process.returncode in (130, -signal.SIGINT), story
-        assert process.returncode == 130 or after_s < 1, story
-        assert process.returncode != 130 or "Traceback" not in complaints, story
+        # Before the first line of ours is read, the interpreter itself says what came.
+        assert "Traceback" not in complaints or after_s < 1, story
         assert left_behind(process.pid) == [], story
     finish(tmp_path, *more)
     assert files(tmp_path) == whole
