@@ -123,8 +123,8 @@ def check_interruptions(tmp_path, whole, seed, count, *more):
         if process.returncode == 0:
             assert json.loads(printed)["replications"] == REPLICATIONS, story
             continue
-        # A shell shows 130 for both: Python kills itself by the signal when it came in code made from a string,
-        # as imports do for dataclasses, whoever caught it afterwards.
+        # A shell shows 130 for both: Python kills itself by the signal when it came in code made from a
+        # string, as imports do for dataclasses, whoever caught it afterwards.
         assert process.returncode in (130, -signal.SIGINT), story
         # Before the first line of ours is read, the interpreter itself says what came.
         assert "Traceback" not in complaints or after_s < 1, story
