@@ -1,9 +1,9 @@
 """The clock and the light processes of a simulation.
 
-:class:`Kernel` is a SimPy environment whose heap also takes plain calls: an entry
-``(time, priority, sequence, None, function, argument)`` beside SimPy's own ``(time, priority,
-sequence, event)``. Both share one heap and one sequence counter, so the order is SimPy's: by time, then
-priority, then by the order in which things were scheduled. That is the documented rule for ties.
+:class:`Kernel` is a SimPy environment whose heap holds calls: ``(time, priority, sequence, function,
+argument)``. To process one of SimPy's events is such a call too. All share one heap and one sequence
+counter, so the order is SimPy's: by time, then priority, then by the order in which things were scheduled.
+That is the documented rule for ties.
 
 :class:`Process` is a generator that such calls resume. It arranges exactly one wake-up before each
 ``yield`` (an attempt's reply, a timer, a message) and costs a third of a ``simpy.Process``. What is rare
@@ -28,7 +28,9 @@ from simpy.core import EmptySchedule
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-_FIRST, _URGENT, _NORMAL = -1, 0, 1
+    from simpy import Event
+
+_SIMPYS, _FIRST, _URGENT, _NORMAL = -2, -1, 0, 1
 
 _BUCKET_BITS: Final = 14
 """A bucket is 2**14 microseconds wide: longer than most delays of a link, shorter than most sleeps."""
@@ -64,7 +66,7 @@ class Kernel(Environment):
         now_us = self._now
         if at_us < now_us:
             raise ValueError(f"an event in the past: {at_us} us, and it is {now_us} us")
-        entry: Any = (at_us, _NORMAL, next(self._eid), None, function, argument)
+        entry: Any = (at_us, _NORMAL, next(self._eid), function, argument)
         bucket = at_us >> _BUCKET_BITS
         if bucket == now_us >> _BUCKET_BITS:
             heappush(self._queue, entry)
@@ -72,7 +74,7 @@ class Kernel(Environment):
         waiting = self._far_off.get(bucket)
         if waiting is None:
             self._far_off[bucket] = [entry]
-            begins: Any = (bucket << _BUCKET_BITS, _FIRST, next(self._eid), None, self._come_near, bucket)
+            begins: Any = (bucket << _BUCKET_BITS, _FIRST, next(self._eid), self._come_near, bucket)
             heappush(self._queue, begins)
         else:
             waiting.append(entry)
@@ -84,50 +86,55 @@ class Kernel(Environment):
     def arguments(self) -> Iterator[Any]:
         """Give the arguments of the calls that are still to come, in no order."""
         entries: Iterator[Any] = chain(self._queue, *self._far_off.values())
-        return (entry[5] for entry in entries if entry[3] is None and entry[1] == _NORMAL)
+        return (argument for _, priority, _, _, argument in entries if priority == _NORMAL)
+
+    def schedule(self, event: Event, priority: Any = _NORMAL, delay: float = 0) -> None:
+        """Schedule one of SimPy's events, as SimPy does."""
+        entry: Any = (self._now + delay, priority, next(self._eid), self._process, event)
+        heappush(self._queue, entry)
+
+    def _process(self, event: Event) -> None:
+        """Let SimPy process its event, which for this moment stands in the heap as SimPy has put it there."""
+        entry: Any = (self._now, _SIMPYS, 0, event)
+        heappush(self._queue, entry)
+        super().step()
 
     def step(self) -> None:
-        """Process the next entry, be it a call or a SimPy event."""
-        queue = self._queue
+        """Do what is next."""
+        queue: Any = self._queue
         if not queue:
             raise EmptySchedule
-        entry: Any = queue[0]
-        if entry[3] is not None:
-            super().step()
-            return
-        heappop(queue)
-        self._now = entry[0]
-        entry[4](entry[5])
+        self._now, _, _, function, argument = heappop(queue)
+        function(argument)
 
     def stop(self) -> None:
         """End :meth:`run_until` as soon as what happens now is carried through, and leave the clock here."""
-        heappush(self._queue, (self._now, _URGENT, next(self._eid), None, _reach_horizon, None))  # type: ignore[misc]
+        self._end_at(self._now)
 
     def run_until(self, horizon_us: int) -> None:
         """Process everything that happens before ``horizon_us`` and leave the clock there."""
         if horizon_us <= self._now:
             return
+        self._end_at(horizon_us)
         queue: Any = self._queue
-        heappush(queue, (horizon_us, _URGENT, next(self._eid), None, _reach_horizon, None))
-        pop, simpy_step = heappop, super().step
+        pop = heappop
         try:
-            while True:
-                entry = pop(queue)
-                if entry[3] is None:
-                    self._now = entry[0]
-                    entry[4](entry[5])
-                else:
-                    heappush(queue, entry)
-                    simpy_step()
+            while True:  # step(), as fast as can be: every event of a run passes here
+                self._now, _, _, function, argument = pop(queue)
+                function(argument)
         except HorizonReached:
             pass
+
+    def _end_at(self, at_us: int) -> None:
+        entry: Any = (at_us, _URGENT, next(self._eid), _reach_horizon, None)
+        heappush(self._queue, entry)
 
 
 class Process:
     """One running story of an actor.
 
-    A wake-up carries the generation in which it was arranged. Whatever resumes the process starts a new
-    generation, so a timer that lost against a message finds itself out of date and does nothing.
+    A wake-up carries the generation in which it was arranged. A timer or a message that wakes the process
+    starts a new generation, so a timer that lost against a message finds itself out of date and does nothing.
 
     Parameters
     ----------
@@ -156,18 +163,17 @@ class Process:
         self.resume(None)
 
     def resume(self, value: Any) -> None:
-        """Go on with ``value`` as what the process waited for. The caller has seen that it may move."""
-        if not self.alive:
-            return
-        self.generation += 1
+        """Go on with ``value`` as what the process waited for. The caller has seen that it lives and may move."""
+        send = self._send
         try:
-            self._send(value)
+            send(value)
         except StopIteration:
             self.alive = False
 
     def sleep(self, delay_us: int) -> None:
         """Arrange to be woken after ``delay_us``; a message may come first (see :meth:`interrupt`)."""
-        self._kernel.call_at(self._kernel._now + delay_us, self._wake, (self.generation, None))
+        kernel = self._kernel
+        kernel.call_at(kernel._now + delay_us, self._wake, (self.generation, None))
 
     def interrupt(self, value: Any) -> None:
         """Wake the process with ``value`` instead of what it waits for."""
@@ -185,4 +191,5 @@ class Process:
         if self.owner.paused_until_us > self._kernel._now:
             self._kernel.call_at(self.owner.paused_until_us, self._wake, wake)
             return
+        self.generation = generation + 1
         self.resume(value)

@@ -162,10 +162,11 @@ class Link:
     ) -> None:
         self._kernel = kernel
         self._queue: Any = kernel._queue
-        self._sequence = kernel._eid.__next__
+        self._sequence = kernel._eid
         self._servers = servers
         self._record = recorder.attempt
         self._timeout_us = spec.timeout
+        self._delivery = self._deliver
         self._effects = _ledger_effects(ledger)
         self.partitions = len(servers)
         # What happens at the store: decided here once, because every attempt passes there.
@@ -225,12 +226,13 @@ class Link:
         attempt.outcome = None
         if intent is not None:
             intent.attempts += 1
-        arrives_us = now_us + client.request()
+        request = client.request
+        arrives_us = now_us + request()
         if client.fifo:
             client.last_arrival_us = arrives_us = max(arrives_us, client.last_arrival_us)
         client.requests_until_loss -= 1
         if arrives_us <= deadline_us and client.requests_until_loss:
-            heappush(self._queue, (arrives_us, 1, self._sequence(), None, self._arrive, attempt))
+            heappush(self._queue, (arrives_us, 1, next(self._sequence), self._arrive, attempt))
         else:
             self._send_in_vain(attempt, arrives_us)
 
@@ -275,8 +277,9 @@ class Link:
         attempt.started_us = start_us
         op = attempt.op.index
         server.store.stamp = (attempt.actor, op, start_us)
-        outcome = server.operations[op](start_us // 1000, *attempt.arguments)
-        server.busy_until_us = finish_us = start_us + server.service()
+        outcome = server.operations[op](*((start_us // 1000,) + attempt.arguments))
+        service = server.service
+        server.busy_until_us = finish_us = start_us + service()
         self._answer(attempt, outcome, finish_us)
 
     def _begin_transaction(self, attempt: Attempt) -> None:
@@ -310,7 +313,8 @@ class Link:
         if attempt.outcome is not None:
             return  # It came after the caller's time-out: it has its effect, and nobody waits.
         client = attempt.process.owner.client
-        done_us = finish_us + client.reply()
+        reply = client.reply
+        done_us = finish_us + reply()
         if client.fifo:
             client.last_reply_us = done_us = max(done_us, client.last_reply_us)
         client.replies_until_loss -= 1
@@ -321,7 +325,7 @@ class Link:
         if done_us > attempt.deadline_us:
             attempt.outcome = UNKNOWN
             done_us = attempt.deadline_us
-        heappush(self._queue, (done_us, 1, self._sequence(), None, self._deliver, attempt))
+        heappush(self._queue, (done_us, 1, next(self._sequence), self._delivery, attempt))
 
     def _deliver(self, attempt: Attempt) -> None:
         process = attempt.process
@@ -330,15 +334,17 @@ class Link:
         if owner.paused_until_us > now_us:
             self._kernel.call_at(owner.paused_until_us, self._deliver, attempt)
             return
-        outcome = attempt.outcome if process.alive else UNKNOWN
+        alive, record = process.alive, self._record
+        outcome = attempt.outcome if alive else UNKNOWN
         attempt.done_us = now_us
-        self._record(attempt, outcome)
+        record(attempt, outcome)
         if not outcome.ok and outcome.kind is None and outcome is not UNKNOWN:
             raise ModelError(f"{owner.name}: {attempt.op.name}{attempt.arguments} was answered {outcome!r}")
         if owner.watches:
             # What a fleet shares outlives its processes: it sees the answer though nobody waits for it.
             owner.observe(attempt, attempt.outcome)
-        process.resume(outcome)
+        if alive:
+            process.resume(outcome)
 
     def _slot_effect(
         self, origin: Server | TransactionServer, operation: str

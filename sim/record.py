@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -40,13 +40,13 @@ ANSWERS: Final = ("ok", "refused", "unknown")
 class Unknown:
     """The outcome of an attempt that was not answered in time. Not a refusal, hence no contention."""
 
-    __slots__ = ("code",)
-    ok: Final = False
-    kind: Final = None
+    __slots__ = ("code", "kind", "ok")
     retry_after_ms: Final = None
     rival: Final = None
 
     def __init__(self, code: str) -> None:
+        self.ok: Literal[False] = False
+        self.kind: None = None
         self.code = code
 
     def __repr__(self) -> str:

@@ -200,7 +200,7 @@ class Worker(LeaseHolder):
 
         One flat loop on purpose: of all that a fleet does, this is done most.
         """
-        partition_of, total = self.world.partition_of, self.world.link.partitions
+        send, partition_of, total = self.send, self.world.partition_of, self.world.link.partitions
         grant_ttl_ms = self.world.scenario.schedulers.grant_ttl // US_PER_MS
         capabilities = self.capabilities
         while True:
@@ -208,27 +208,28 @@ class Worker(LeaseHolder):
             self._scan_start = (start + _SCAN_CHUNK) % total
             end = start + min(_SCAN_CHUNK, total)
             found = False
+            refusal: Refused | Unknown | None = NOTHING_ELIGIBLE
             claimed: Lease | _Again | None = _AGAIN
             for step in range(start, end):
                 last = step == end - 1 and not found
-                self.send(process, READ_ELIGIBLE, step % total, (lane, 1, capabilities, last), intent)
+                send(process, READ_ELIGIBLE, step % total, (lane, 1, capabilities, last), intent)
                 outcome = yield
-                if outcome.kind is not None:
-                    claimed = yield from self._wait_for_work(slot, outcome, intent, process)
-                    break
-                if outcome is REJECTED:
-                    claimed = None  # The policy lets nothing be sent: no scan, in no time at all.
-                    break
-                if not outcome.ok or not outcome.values["candidates"]:
+                if not outcome.ok:
+                    if outcome.kind is not None:
+                        refusal = outcome
+                        break
+                    if outcome is REJECTED:
+                        return None  # The policy lets nothing be sent: no scan, in no time at all.
+                    continue
+                candidates = outcome.values["candidates"]
+                if not candidates:
                     continue
                 found = True
-                execution, interrupted = outcome.values["candidates"][0]
+                execution, interrupted = candidates[0]
                 arguments = (execution, self.index, lane, grant_ttl_ms, capabilities)
                 action = Action.RETRY
                 while action is Action.RETRY:
-                    self.send(
-                        process, ISSUE_CLAIM_GRANT, partition_of(execution), arguments, intent, execution
-                    )
+                    send(process, ISSUE_CLAIM_GRANT, partition_of(execution), arguments, intent, execution)
                     outcome = yield
                     if outcome.ok:
                         break
@@ -241,12 +242,20 @@ class Worker(LeaseHolder):
                 if outcome.ok:
                     op = _CLAIM_RESUMED if interrupted and self._is_hinted else _CLAIM
                     claimed = yield from self._claim(op, execution, intent, process)
+                    refusal = None
                     break
                 if action is not Action.SKIP:
                     claimed = None if action is Action.GIVE_UP else _AGAIN
+                    refusal = None
                     break
-            else:
-                claimed = yield from self._wait_for_work(slot, NOTHING_ELIGIBLE, intent, process)
+            if refusal is not None:
+                if not self._begin_waiting(slot, refusal, intent, process):
+                    return None
+                hand_out: HandOut | None = yield
+                slot.idle = False
+                if hand_out is None:
+                    continue
+                claimed = yield from self._claim(_RECLAIM, hand_out.execution, intent, process)
             if claimed is not _AGAIN:
                 return claimed
 
@@ -287,25 +296,33 @@ class Worker(LeaseHolder):
     def _wait_for_work(
         self, slot: Slot, refusal: Refused | Unknown, intent: Intent, process: Process
     ) -> Generator[None, Any, Lease | _Again | None]:
-        """Wait as the policy says after finding nothing; a hand-out may end the wait.
-
-        A scan of one's own that came to nothing was taken down with its last read, so was a scheduler's.
-        """
-        own = self._spec.claim != "scheduler" and refusal is not NOTHING_ELIGIBLE
-        op = _CLAIM_NEXT if self._spec.claim == "next" else READ_ELIGIBLE
-        decision = (self.decide if own else self.consult)(intent, op, refusal)
-        if decision.action is Action.GIVE_UP:
+        """Wait as the policy says after finding nothing; a hand-out may end the wait."""
+        if not self._begin_waiting(slot, refusal, intent, process):
             return None
-        if self._reconciler is not None and slot.listed_by is None:
-            slot.listed_by = self._reconciler
-            self.world.link.message(self.client, self._reconciler.idle, slot)
-        process.sleep(decision.delay_us)
-        slot.idle = True
         hand_out: HandOut | None = yield
         slot.idle = False
         if hand_out is None:
             return _AGAIN
         return (yield from self._claim(_RECLAIM, hand_out.execution, intent, process))
+
+    def _begin_waiting(
+        self, slot: Slot, refusal: Refused | Unknown, intent: Intent, process: Process
+    ) -> bool:
+        """Lie down for as long as the policy says, on a reconciler's list; False when it gives up.
+
+        A scan of one's own that came to nothing was taken down with its last read, so was a scheduler's.
+        """
+        own = self._spec.claim != "scheduler" and refusal is not NOTHING_ELIGIBLE
+        op = _CLAIM_NEXT if self._spec.claim == "next" else READ_ELIGIBLE
+        action, delay_us = (self.decide if own else self.consult)(intent, op, refusal)
+        if action is Action.GIVE_UP:
+            return False
+        if self._reconciler is not None and slot.listed_by is None:
+            slot.listed_by = self._reconciler
+            self.world.link.message(self.client, self._reconciler.idle, slot)
+        process.sleep(delay_us)
+        slot.idle = True
+        return True
 
     def _claim(
         self, op: Op, execution: int, intent: Intent, process: Process
