@@ -11,9 +11,9 @@ or wants SimPy's resources can use plain SimPy in the same kernel.
 
 Time is an integer number of microseconds throughout.
 
-Calls that are far off wait in buckets, a sixteen-millisecond stretch of time each, and come into the heap
-when their stretch begins: most of a fleet sleeps, and a heap is the quicker the less is in it. The order is
-that of one heap, because it is total and a bucket is emptied before anything in its stretch happens.
+Calls that are far off wait in buckets, a four-millisecond stretch of time each, and come into the heap when
+their stretch begins: most of a fleet sleeps, and a heap is the quicker the less is in it. The order is that
+of one heap, because it is total and a bucket is emptied before anything in its stretch happens.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _SIMPYS, _FIRST, _URGENT, _NORMAL = -2, -1, 0, 1
 
-_BUCKET_BITS: Final = 14
-"""A bucket is 2**14 microseconds wide: longer than most delays of a link, shorter than most sleeps."""
+_BUCKET_BITS: Final = 12
+"""A bucket is 2**12 microseconds wide: longer than most delays of a link, shorter than most sleeps."""
 
 
 class HorizonReached(Exception):  # noqa: N818 - a signal, not an error
@@ -55,6 +55,7 @@ class Kernel(Environment):
         for factory in ("process", "timeout", "event", "all_of", "any_of"):
             setattr(self, factory, getattr(self, factory))
         self._far_off: dict[int, list[Any]] = {}
+        self._buckets: list[int] = []  # a heap; the beginning of the first of them stands among the calls
 
     @property
     def now_us(self) -> int:
@@ -72,16 +73,26 @@ class Kernel(Environment):
             heappush(self._queue, entry)
             return
         waiting = self._far_off.get(bucket)
-        if waiting is None:
-            self._far_off[bucket] = [entry]
-            begins: Any = (bucket << _BUCKET_BITS, _FIRST, next(self._eid), self._come_near, bucket)
-            heappush(self._queue, begins)
-        else:
+        if waiting is not None:
             waiting.append(entry)
+            return
+        self._far_off[bucket] = [entry]
+        heappush(self._buckets, bucket)
+        if bucket == self._buckets[0]:
+            self._announce(bucket)
+
+    def _announce(self, bucket: int) -> None:
+        begins: Any = (bucket << _BUCKET_BITS, _FIRST, next(self._eid), self._come_near, bucket)
+        heappush(self._queue, begins)
 
     def _come_near(self, bucket: int) -> None:
+        if bucket not in self._far_off:
+            return  # announced twice, because for a while an earlier one was the first
         for entry in self._far_off.pop(bucket):
             heappush(self._queue, entry)
+        heappop(self._buckets)
+        if self._buckets:
+            self._announce(self._buckets[0])
 
     def arguments(self) -> Iterator[Any]:
         """Give the arguments of the calls that are still to come, in no order."""
