@@ -21,7 +21,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from itertools import pairwise, repeat
 from pathlib import Path
@@ -72,9 +72,13 @@ class Family(Choice):
         return _whole_us(self.quantile(generator.random(n)))
 
     def sampler(self, generator: np.random.Generator) -> Callable[[], int]:
-        """Give a function that returns the next value at each call.
+        """Give a function that returns the next of :meth:`draws` at each call."""
+        return self.draws(generator).__next__
 
-        It draws blocks, so the generator must belong to it alone.
+    def draws(self, generator: np.random.Generator) -> Iterator[int]:
+        """Give values one by one, without end.
+
+        They are drawn in blocks, so the generator must belong to this iterator alone.
         """
         from sim.rng import in_blocks  # it needs numpy, which reading a scenario does not
 
@@ -100,9 +104,9 @@ class Constant(RootModel[Duration], Family):
         """Repeat the constant; nothing is taken from the stream."""
         return np.full(n, self.root, dtype=np.int64)
 
-    def sampler(self, generator: np.random.Generator) -> Callable[[], int]:  # noqa: ARG002 - takes nothing from the stream
-        """Give a function that returns the constant."""
-        return repeat(self.root).__next__
+    def draws(self, generator: np.random.Generator) -> Iterator[int]:  # noqa: ARG002 - takes nothing from the stream
+        """Give the constant again and again."""
+        return repeat(self.root)
 
 
 class Uniform(Part, Family):

@@ -28,7 +28,7 @@ from sim.store.state import Phase
 from sim.transactions import TransactionServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sim.kernel import Kernel, Process
     from sim.ledger import ExecutionLedger
@@ -68,8 +68,8 @@ class Client:
     )  # fmt: skip
 
     def __init__(self, streams: Streams, name: str, link: LinkSpec) -> None:
-        self.request: Callable[[], int] = link.request.sampler(streams.of(f"{name}/request"))
-        self.reply: Callable[[], int] = link.reply.sampler(streams.of(f"{name}/reply"))
+        self.request = link.request.draws(streams.of(f"{name}/request"))
+        self.reply = link.reply.draws(streams.of(f"{name}/reply"))
         self.next_lost_request = streams.gaps(f"{name}/lose_request", link.lose_request)
         self.next_lost_reply = streams.gaps(f"{name}/lose_reply", link.lose_reply)
         self.requests_until_loss = self.next_lost_request()
@@ -85,8 +85,8 @@ class Server:
     Attributes
     ----------
     store : Store
-    service : Callable
-        Draws how long an operation takes (microseconds).
+    service : Iterator
+        How long operations take, one after another (microseconds).
     busy_until_us : int
     begun_us, ended_us : array
         When a busy period began, and when the one before had ended: written when an idle one is over.
@@ -97,7 +97,7 @@ class Server:
     __slots__ = ("begun_us", "busy_until_us", "ended_us", "operations", "outages", "service", "store")
     sessions: Final = 1
 
-    def __init__(self, store: Store, service: Callable[[], int]) -> None:
+    def __init__(self, store: Store, service: Iterator[int]) -> None:
         self.store = store
         self.service = service
         self.busy_until_us = 0
@@ -118,9 +118,9 @@ def servers_of(spec: StoreSpec, kernel: Kernel, streams: Streams) -> list[Server
     for partition in range(spec.partitions):
         store, name = Store(spec.rules), f"store/{partition}"
         if spec.rules.transactions == "atomic":
-            servers.append(Server(store, spec.service.sampler(streams.of(f"{name}/service"))))
+            servers.append(Server(store, spec.service.draws(streams.of(f"{name}/service"))))
         else:
-            statement = spec.statement.sampler(streams.of(f"{name}/statement"))
+            statement = spec.statement.draws(streams.of(f"{name}/statement"))
             servers.append(TransactionServer(kernel, store, spec.connections, statement))
     return servers
 
@@ -226,8 +226,7 @@ class Link:
         attempt.outcome = None
         if intent is not None:
             intent.attempts += 1
-        request = client.request
-        arrives_us = now_us + request()
+        arrives_us = now_us + next(client.request)
         if client.fifo:
             client.last_arrival_us = arrives_us = max(arrives_us, client.last_arrival_us)
         client.requests_until_loss -= 1
@@ -251,7 +250,7 @@ class Link:
         self, sender: Client, deliver: Callable[[Any], object], content: Any, extra_us: int = 0
     ) -> None:
         """Send a message to another actor, which gets it after a request delay of the sender."""
-        self._kernel.call_at(self._kernel._now + extra_us + sender.request(), deliver, content)
+        self._kernel.call_at(self._kernel._now + extra_us + next(sender.request), deliver, content)
 
     def sent_and_open(self) -> list[int]:
         """Give the instants at which those attempts were sent whose actors wait for the outcome, in order.
@@ -278,8 +277,7 @@ class Link:
         op = attempt.op.index
         server.store.stamp = (attempt.actor, op, start_us)
         outcome = server.operations[op](*((start_us // 1000,) + attempt.arguments))
-        service = server.service
-        server.busy_until_us = finish_us = start_us + service()
+        server.busy_until_us = finish_us = start_us + next(server.service)
         self._answer(attempt, outcome, finish_us)
 
     def _begin_transaction(self, attempt: Attempt) -> None:
@@ -313,8 +311,7 @@ class Link:
         if attempt.outcome is not None:
             return  # It came after the caller's time-out: it has its effect, and nobody waits.
         client = attempt.process.owner.client
-        reply = client.reply
-        done_us = finish_us + reply()
+        done_us = finish_us + next(client.reply)
         if client.fifo:
             client.last_reply_us = done_us = max(done_us, client.last_reply_us)
         client.replies_until_loss -= 1

@@ -34,8 +34,8 @@ NEVER: Final = 1 << 62
 """More trials than any run makes."""
 
 
-def in_blocks(begin: Callable[[], Callable[[int], np.ndarray]]) -> Callable[[], Any]:
-    """Give a function that returns one value at each call, drawn in growing blocks.
+def in_blocks(begin: Callable[[], Callable[[int], np.ndarray]]) -> Iterator[Any]:
+    """Give the values of a stream one by one, without end, drawn in growing blocks.
 
     ``begin()`` gives, when the first value is wanted, what draws a block of a size: many streams never are.
     A scalar draw from a generator costs ten times as much as its share of a block. Blocks are packed: as
@@ -49,7 +49,7 @@ def in_blocks(begin: Callable[[], Callable[[int], np.ndarray]]) -> Callable[[], 
             yield _packed(draw(size))
             size = min(_BLOCK_GROWTH * size, LAST_BLOCK)
 
-    return chain.from_iterable(blocks()).__next__
+    return chain.from_iterable(blocks())
 
 
 def _packed(values: np.ndarray) -> array[Any]:
@@ -88,7 +88,7 @@ class Streams:
 
     def uniform(self, name: str) -> Callable[[], float]:
         """Give a function that draws U[0, 1) from the stream ``name``, in growing blocks."""
-        return in_blocks(lambda: self.of(name).random)
+        return in_blocks(lambda: self.of(name).random).__next__
 
     def gaps(self, name: str, probability: float) -> Callable[[], int]:
         """Give a function that draws how many trials it takes until something of that probability happens.

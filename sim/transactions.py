@@ -152,14 +152,14 @@ class TransactionServer:
     connections
         Sessions in parallel.
     statement
-        Draws how long a statement takes (microseconds).
+        How long statements take, one after another (microseconds).
 
     Attributes
     ----------
     answer : Callable
         Called with an attempt, its outcome and the instant when it is known; set by the link.
-    service : Callable
-        Draws how long a statement takes (microseconds).
+    service : Iterator
+        How long statements take, one after another (microseconds).
     outages : int
         Outage windows that go on; above 0 the link lets nothing begin.
     operations : tuple of Callable
@@ -168,7 +168,7 @@ class TransactionServer:
         How many there are.
     """
 
-    def __init__(self, kernel: Kernel, store: Store, connections: int, statement: Callable[[], int]) -> None:
+    def __init__(self, kernel: Kernel, store: Store, connections: int, statement: Iterator[int]) -> None:
         self.store = store
         self.answer: Answer
         self._kernel = kernel
@@ -249,7 +249,7 @@ class TransactionServer:
                 self._holders[row] = transaction
                 transaction.locks.append(row)
             to_lock.popleft()
-        at_us = self._kernel._now + self.service()
+        at_us = self._kernel._now + next(self.service)
         self._kernel.call_at(at_us, self._next_statement, transaction)
 
     # --- the end -------------------------------------------------------------------------------------

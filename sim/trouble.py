@@ -11,7 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from sim.link import Client
     from sim.rng import Streams
@@ -74,9 +74,9 @@ def _either(probabilities: list[float]) -> float:
     return 1.0 - prod(1.0 - each for each in probabilities)
 
 
-def scaled(draw: Callable[[], int], factor: float) -> Callable[[], int]:
+def scaled(draws: Iterator[int], factor: float) -> Iterator[int]:
     """Give draws that are multiplied by a factor."""
     # Factors are multiplied and divided again: what is left of 1.0 then is rounding.
     if abs(factor - 1.0) < 1e-9:
-        return draw
-    return lambda: round(draw() * factor)
+        return draws
+    return (round(delay_us * factor) for delay_us in draws)

@@ -84,7 +84,7 @@ class Submitter(Actor):
             number += arrivals.clients
 
     def _ended(self, end: _End, at_us: int) -> None:
-        self.world.kernel.call_at(at_us + self.client.reply(), end.learn)
+        self.world.kernel.call_at(at_us + next(self.client.reply), end.learn)
 
     def _submit(self, execution: int, process: Process) -> Story:
         yield from self._create(execution, process)

@@ -1,6 +1,7 @@
 """Every check can fail: each of these breaks one thing on purpose, and the check that watches it says so."""
 
 import pickle
+from itertools import repeat
 from types import SimpleNamespace
 
 import pytest
@@ -237,7 +238,7 @@ def test_a_refusal_that_changes_something_is_caught(monkeypatch):
 def test_a_reply_from_the_future_is_caught(monkeypatch):
     """A reply that leaves before its request arrived: an event in the past."""
     scenario = loads(PAUSED, ["link.reply={exponential: {mean: 200us}}"])
-    monkeypatch.setattr(type(scenario.link.reply), "sampler", lambda self, stream: lambda: -1_000_000)
+    monkeypatch.setattr(type(scenario.link.reply), "draws", lambda self, stream: repeat(-1_000_000))
     with pytest.raises(CheckFailed) as caught:
         run(scenario, "own", scenario.retry, check=True)
     assert caught.value.check == "no_past_events"
@@ -254,7 +255,7 @@ def test_a_store_whose_clock_goes_back_is_caught(monkeypatch):
         servers = original(*arguments)
         lengths = iter([3000, -2500] * 10_000)
         for server in servers:
-            server.service = lengths.__next__
+            server.service = lengths
         return servers
 
     monkeypatch.setattr(sim.replication, "servers_of", backwards)

@@ -60,8 +60,8 @@ class Bench:
         self.ledger = ExecutionLedger()
         self.spec = LinkSpec(**{"request": "0s", "reply": "0s", "timeout": "20s", **link})
         self.store = Store(rules or StoreRules(transactions="serializable"))
-        draw = statement or repeat(STATEMENT_US).__next__
-        self.server = TransactionServer(self.kernel, self.store, connections, draw)
+        draws = statement or repeat(STATEMENT_US)
+        self.server = TransactionServer(self.kernel, self.store, connections, draws)
         self.link = Link(self.kernel, [self.server], self.recorder, self.ledger, self.spec)
         self.log = []
         self.outcomes = {}

@@ -72,7 +72,7 @@ def shares(case, request):
 
 
 def statements(seed):
-    return Exponential(mean="80us").sampler(Streams(seed, 1).of("statement"))
+    return Exponential(mean="80us").draws(Streams(seed, 1).of("statement"))
 
 
 @pytest.mark.parametrize(

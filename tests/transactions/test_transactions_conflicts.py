@@ -250,7 +250,7 @@ def test_a_deadlock_that_serializable_closes_is_tried_again():
 
 
 def test_waiting_long_is_no_deadlock():
-    bench = Bench(statement=iter([2_000_000] * 4 + [100] * 4).__next__)
+    bench = Bench(statement=iter([2_000_000] * 4 + [100] * 4))
     bench.lease(1)
     bench.send(0, "renew_lease", *renewal(1))
     bench.send(10, "renew_lease", *renewal(1))
