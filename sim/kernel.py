@@ -157,7 +157,7 @@ class Process:
         Called with this process; returns the generator to run.
     """
 
-    __slots__ = ("_kernel", "_send", "_story", "alive", "generation", "owner")
+    __slots__ = ("_kernel", "send", "_story", "alive", "generation", "owner")
 
     def __init__(
         self, kernel: Kernel, owner: Any, story: Callable[[Process], Generator[None, Any, None]]
@@ -167,7 +167,7 @@ class Process:
         self.generation = 0
         self.alive = True
         self._story = story(self)
-        self._send = self._story.send
+        self.send = self._story.send
 
     def start(self) -> None:
         """Run up to the first wait, now."""
@@ -175,7 +175,7 @@ class Process:
 
     def resume(self, value: Any) -> None:
         """Go on with ``value`` as what the process waited for. The caller has seen that it lives and may move."""
-        send = self._send
+        send = self.send
         try:
             send(value)
         except StopIteration:

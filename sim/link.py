@@ -341,7 +341,11 @@ class Link:
             # What a fleet shares outlives its processes: it sees the answer though nobody waits for it.
             owner.observe(attempt, attempt.outcome)
         if alive:
-            process.resume(outcome)
+            send = process.send
+            try:
+                send(outcome)
+            except StopIteration:
+                process.alive = False
 
     def _slot_effect(
         self, origin: Server | TransactionServer, operation: str

@@ -55,7 +55,7 @@ def read_eligible(
     """
     home = store.lanes.get(lane)
     found: list[Id] = []
-    if home is not None:
+    if home is not None and home.eligible.scores:  # a fleet reads empty lanes most of the time
         if capabilities is not None and store.policies and store.rules.capability_denied == "skipped":
             fitting = capabilities
 
@@ -63,9 +63,6 @@ def read_eligible(
                 return not missing_capabilities(store, execution, fitting)
 
             found = home.eligible.first(limit, accept=accept)
-        elif limit == 1:
-            head = home.eligible.head()
-            found = [] if head is None else [head]
         else:
             found = home.eligible.first(limit)
     if not found:
