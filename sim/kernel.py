@@ -64,22 +64,20 @@ class Kernel(Environment):
 
     def call_at(self, at_us: int, function: Callable[[Any], object], argument: Any = None) -> None:
         """Call ``function(argument)`` at an instant that is not in the past."""
-        now_us = self._now
-        if at_us < now_us:
-            raise ValueError(f"an event in the past: {at_us} us, and it is {now_us} us")
         entry: Any = (at_us, _NORMAL, next(self._eid), function, argument)
         bucket = at_us >> _BUCKET_BITS
-        if bucket == now_us >> _BUCKET_BITS:
-            heappush(self._queue, entry)
-            return
         waiting = self._far_off.get(bucket)
         if waiting is not None:
             waiting.append(entry)
-            return
-        self._far_off[bucket] = [entry]
-        heappush(self._buckets, bucket)
-        if bucket == self._buckets[0]:
-            self._announce(bucket)
+        elif bucket > self._now >> _BUCKET_BITS:
+            self._far_off[bucket] = [entry]
+            heappush(self._buckets, bucket)
+            if bucket == self._buckets[0]:
+                self._announce(bucket)
+        elif at_us >= self._now:
+            heappush(self._queue, entry)
+        else:
+            raise ValueError(f"an event in the past: {at_us} us, and it is {self._now} us")
 
     def _announce(self, bucket: int) -> None:
         begins: Any = (bucket << _BUCKET_BITS, _FIRST, next(self._eid), self._come_near, bucket)
@@ -157,7 +155,7 @@ class Process:
         Called with this process; returns the generator to run.
     """
 
-    __slots__ = ("_kernel", "send", "_story", "alive", "generation", "owner")
+    __slots__ = ("_kernel", "_story", "alive", "generation", "owner", "send")
 
     def __init__(
         self, kernel: Kernel, owner: Any, story: Callable[[Process], Generator[None, Any, None]]
@@ -174,7 +172,7 @@ class Process:
         self.resume(None)
 
     def resume(self, value: Any) -> None:
-        """Go on with ``value`` as what the process waited for. The caller has seen that it lives and may move."""
+        """Go on with ``value`` as what the process waited for. The caller has seen that it may."""
         send = self.send
         try:
             send(value)

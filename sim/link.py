@@ -276,7 +276,8 @@ class Link:
         attempt.started_us = start_us
         op = attempt.op.index
         server.store.stamp = (attempt.actor, op, start_us)
-        outcome = server.operations[op](*((start_us // 1000,) + attempt.arguments))
+        # Joined, not unpacked: that would make a list of them first.
+        outcome = server.operations[op](*((start_us // 1000,) + attempt.arguments))  # noqa: RUF005
         server.busy_until_us = finish_us = start_us + next(server.service)
         self._answer(attempt, outcome, finish_us)
 
@@ -342,7 +343,7 @@ class Link:
             owner.observe(attempt, attempt.outcome)
         if alive:
             send = process.send
-            try:
+            try:  # as Process.resume does, without its call: every attempt comes here
                 send(outcome)
             except StopIteration:
                 process.alive = False

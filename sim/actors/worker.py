@@ -114,6 +114,8 @@ class Worker(LeaseHolder):
         self._scan_start = number
         self._lane_turn = number
         self._is_hinted = self._spec.dispatch == "hinted"
+        self._scans = self._spec.claim != "scheduler"
+        self._looks_with = _CLAIM_NEXT if self._spec.claim == "next" else READ_ELIGIBLE
         self.capabilities = tuple(self._spec.capabilities)
         self.slots: list[Slot] = []
         self.down_until_us = 0
@@ -201,17 +203,18 @@ class Worker(LeaseHolder):
         One flat loop on purpose: of all that a fleet does, this is done most.
         """
         send, partition_of, total = self.send, self.world.partition_of, self.world.link.partitions
+        scanned = min(_SCAN_CHUNK, total)
         grant_ttl_ms = self.world.scenario.schedulers.grant_ttl // US_PER_MS
         capabilities = self.capabilities
         while True:
             lane, start = self._next_lane(), self._scan_start
             self._scan_start = (start + _SCAN_CHUNK) % total
-            end = start + min(_SCAN_CHUNK, total)
+            last_step = start + scanned - 1
             found = False
             refusal: Refused | Unknown | None = NOTHING_ELIGIBLE
             claimed: Lease | _Again | None = _AGAIN
-            for step in range(start, end):
-                last = step == end - 1 and not found
+            for step in range(start, start + scanned):
+                last = step == last_step and not found
                 send(process, READ_ELIGIBLE, step % total, (lane, 1, capabilities, last), intent)
                 outcome = yield
                 if not outcome.ok:
@@ -312,9 +315,10 @@ class Worker(LeaseHolder):
 
         A scan of one's own that came to nothing was taken down with its last read, so was a scheduler's.
         """
-        own = self._spec.claim != "scheduler" and refusal is not NOTHING_ELIGIBLE
-        op = _CLAIM_NEXT if self._spec.claim == "next" else READ_ELIGIBLE
-        action, delay_us = (self.decide if own else self.consult)(intent, op, refusal)
+        if self._scans and refusal is not NOTHING_ELIGIBLE:
+            action, delay_us = self.decide(intent, self._looks_with, refusal)
+        else:
+            action, delay_us = self.consult(intent, self._looks_with, refusal)
         if action is Action.GIVE_UP:
             return False
         if self._reconciler is not None and slot.listed_by is None:

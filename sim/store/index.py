@@ -62,18 +62,6 @@ class Index:
         """Remove a member, if it is one."""
         self.scores.pop(member, None)
 
-    def head(self) -> Member | None:
-        """Give the first member, None when there is none: what most scans ask."""
-        front = self._front
-        if front:
-            score, member = front[0]
-            if self.scores.get(member) == score:
-                return member
-        elif not self._behind:
-            return None
-        found = self.first(1)
-        return found[0] if found else None
-
     def first(
         self, limit: int, until: int | None = None, accept: Callable[[Any], bool] | None = None
     ) -> list[Any]:

@@ -125,26 +125,37 @@ class _Counting:
             self._kernel.stop()
 
 
-def whole_model(scenario):
-    """Seconds of a run with its records, and its result."""
-    began = process_time()
-    result = run(scenario, "documented", scenario.retry)
-    return process_time() - began, result
+class _TimedKernel(Kernel):
+    """Notes when the run begins: the skeletons' time does not include their set-up either."""
+
+    began: float
+
+    def run_until(self, horizon_us):
+        _TimedKernel.began = process_time()
+        super().run_until(horizon_us)
+
+
+def whole_model(scenario, **parts):
+    """Seconds of a run from its first event to the end of its tables, and its result.
+
+    ``parts`` stand for parts of :mod:`sim.replication` of the same names.
+    """
+    parts["Kernel"] = _TimedKernel
+    kept = {name: getattr(sim.replication, name) for name in parts}
+    for name, part in parts.items():
+        setattr(sim.replication, name, part)
+    try:
+        result = run(scenario, "documented", scenario.retry)
+        return process_time() - _TimedKernel.began, result
+    finally:
+        for name, part in kept.items():
+            setattr(sim.replication, name, part)
 
 
 def whole_model_unrecorded(scenario):
     """Seconds of the same run taking nothing down: the same actors do the same at the same instants."""
     parts = {"Recorder": UnrecordedRun, "ExecutionLedger": UnrecordedLedger, "_result": _no_result}
-    kept = {name: getattr(sim.replication, name) for name in parts}
-    for name, part in parts.items():
-        setattr(sim.replication, name, part)
-    try:
-        began = process_time()
-        run(scenario, "documented", scenario.retry)
-        return process_time() - began
-    finally:
-        for name, part in kept.items():
-            setattr(sim.replication, name, part)
+    return whole_model(scenario, **parts)[0]
 
 
 class _NoResult:

@@ -128,5 +128,4 @@ def _follow_a_sorted_list(steps):
                 if (until is None or score <= until) and (accept is None or accept(member))
             ]
             assert index.first(limit, until, accept) == expected[:limit]
-        assert index.head() == min(((score, member) for member, score in model.items()), default=(0, None))[1]
         assert index.scores == model
