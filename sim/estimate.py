@@ -8,7 +8,7 @@ burst later too low, so it says what it was made from. The results of a study ne
 from __future__ import annotations
 
 import math
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sim.analysis.text import duration
@@ -101,9 +101,9 @@ def estimate(
 def _extrapolate(
     scenario: Scenario, arm: str, policy: PolicySpec, runs: int, jobs: int, limits: Limits, enough: int
 ) -> Estimate:
-    began = perf_counter()
+    began = process_time()  # other processes may be starting beside it
     pilot = run(scenario, arm, policy, limits=Limits(attempts=enough))
-    took_s = perf_counter() - began
+    took_s = process_time() - began
     end_us = scenario.horizon.end_us
     seen_us = end_us if pilot.truncation is None else max(1, pilot.truncation.at_us)
     made = sum(pilot.attempts["total"].to_pylist())

@@ -43,7 +43,10 @@ class Executor(Protocol):
     shares_disk: bool
 
     def run(self, function: Callable[..., Any], tasks: Sequence[Task]) -> Iterator[Any]:
-        """Call ``function(*task)`` for every task; give the answers in the order in which they come."""
+        """Call ``function(*task)`` for every task; give the answers in the order in which they come.
+
+        Other processes may begin at once; this one does nothing before the first answer is asked for.
+        """
 
 
 def executor(choice: str, jobs: int) -> AbstractContextManager[Executor]:
@@ -115,13 +118,17 @@ class _Joblib:
         )
         with _unheard_interrupts():
             answers = parallel(calls)  # starts the processes
-        try:
-            yield from answers
-        except TerminatedWorkerError:
-            raise ResultsError(
-                "a worker process was ended from outside, as a system does that runs out of memory: try "
-                f"fewer --jobs or a --max-memory; {_KEPT}"
-            ) from None
+        return _received(answers)
+
+
+def _received(answers: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from answers
+    except TerminatedWorkerError:
+        raise ResultsError(
+            "a worker process was ended from outside, as a system does that runs out of memory: try "
+            f"fewer --jobs or a --max-memory; {_KEPT}"
+        ) from None
 
 
 def _follow(client: int, function: Callable[..., Any], task: Task) -> Any:

@@ -240,11 +240,9 @@ def run_study(
     began = perf_counter()
     manifest = _manifest(scenario, arms, name, options)
     partial = output.begin(means.out, manifest)
-    making = _Making(scenario, arms, manifest, partial, options, _harmless(means.on_progress))
+    making = _Making(scenario, arms, manifest, partial, options, means)
     precision, jobs = options.precision, means.jobs
     with output.alone(partial), executor_of(means.executor, jobs) as pool:
-        if means.on_estimate is not None:
-            making.tell_estimate(means.on_estimate, jobs)
         if precision is None:
             making.run(pool, manifest.replications)
         else:
@@ -264,11 +262,12 @@ class _Making:
         manifest: output.Manifest,
         partial: Path,
         options: StudyOptions,
-        report: Progress,
+        means: Means,
     ) -> None:
         self.scenario, self.arms, self.manifest, self.partial = scenario, arms, manifest, partial
         self.failures: dict[tuple[str, int], Failure] = {}
-        self._options, self._report = options, report
+        self._options = options
+        self._report, self._tell, self._jobs = _harmless(means.on_progress), means.on_estimate, means.jobs
 
     def run(self, pool: Executor, replications: int) -> None:
         """Run what is missing of so many replications of each arm."""
@@ -280,20 +279,23 @@ class _Making:
         self._report(done, total)
         partial = self.partial if pool.shares_disk else None
         tasks = [(self.scenario, arms[arm], number, self._options, partial) for arm, number in missing]
-        for answer in pool.run(_run_part, tasks):
+        answers = pool.run(_run_part, tasks)
+        if missing:
+            self._tell_estimate(len(missing))  # while other processes start
+        for answer in answers:
             self._take(answer)
             done += 1
             self._report(done, total)
 
-    def tell_estimate(self, tell: Callable[[Estimate], None], jobs: int) -> None:
-        """Estimate what the missing replications will need; a model that fails is told of by the study."""
-        missing = self._missing()
-        if not missing:
+    def _tell_estimate(self, runs: int) -> None:
+        """Estimate once what the study will need; a model that fails is told of by its replications."""
+        tell, self._tell = self._tell, None
+        if tell is None:
             return
         name, policy = self.arms[0]
         limits = self._options.limits
         with suppress(Exception):
-            tell(estimate(self.scenario, name, policy, runs=len(missing), jobs=jobs, limits=limits))
+            tell(estimate(self.scenario, name, policy, runs=runs, jobs=self._jobs, limits=limits))
 
     def _missing(self) -> list[tuple[str, int]]:
         notes = output.finished_parts(self.partial, keep_attempts=self._options.keep_attempts)

@@ -160,22 +160,18 @@ def recovery_intervals(
 def recovery_curve(table: pd.DataFrame) -> Curve:
     """Give the share recovered by each latency, among episodes that are neither abandoned nor satisfied.
 
-    One minus the Kaplan-Meier estimate of ``scipy.stats.ecdf``, open episodes being right-censored.
+    One minus the Kaplan-Meier estimate ``prod (n(t) - d(t)) / n(t)``: ``n`` episodes still going just before
+    ``t``, ``d`` of them recovered at ``t``; open episodes are right-censored (Kaplan and Meier, "Nonparametric
+    estimation from incomplete observations", JASA 53, 1958).
 
     Parameters
     ----------
     table
         Episodes of one arm and kind: ``latency_us, end``.
     """
-    from scipy.stats import CensoredData, ecdf  # takes a second to import: only where a curve is drawn
-
-    recovered, censored = _latencies(table, "recovered"), _latencies(table, "open")
-    if recovered.size + censored.size == 0:
-        return Curve(np.empty(0), np.empty(0))
-    survival = ecdf(CensoredData(uncensored=recovered, right=censored)).sf
-    return Curve(
-        np.asarray(survival.quantiles, dtype=float), 1 - np.asarray(survival.probabilities, dtype=float)
-    )
+    seen = table[table["end"].isin(_OBSERVED)]
+    times, at_risk, recovered = _life_table(seen, seen["end"].to_numpy(dtype=object) == "recovered")
+    return Curve(times, 1 - np.cumprod((at_risk - recovered) / at_risk))
 
 
 def incidence_curve(table: pd.DataFrame, end: str = "recovered") -> Curve:
@@ -191,14 +187,19 @@ def incidence_curve(table: pd.DataFrame, end: str = "recovered") -> Curve:
     end
         ``recovered``, ``satisfied`` or ``abandoned``.
     """
-    times, place = np.unique(table["latency_us"].to_numpy(dtype=float), return_inverse=True)
     ends = table["end"].to_numpy(dtype=object)
-    leaving = np.bincount(place, minlength=times.size)
-    ended = np.bincount(place[ends != "open"], minlength=times.size)
-    so = np.bincount(place[ends == end], minlength=times.size)
-    at_risk = leaving[::-1].cumsum()[::-1]
+    times, at_risk, ended, so = _life_table(table, ends != "open", ends == end)
     before = np.concatenate([[1.0], np.cumprod(1 - ended / at_risk)])[:-1]
     return Curve(times, np.cumsum(before * so / at_risk))
+
+
+def _life_table(table: pd.DataFrame, *groups: NDArray[np.bool_]) -> list[NDArray[Any]]:
+    """Give the distinct latencies, how many episodes were still going just before, and how many of each group
+    ended then.
+    """
+    times, place = np.unique(table["latency_us"].to_numpy(dtype=float), return_inverse=True)
+    ended = [np.bincount(place[group], minlength=times.size) for group in (slice(None), *groups)]
+    return [times, ended[0][::-1].cumsum()[::-1], *ended[1:]]
 
 
 def recovery_curves(
@@ -345,10 +346,6 @@ def _summary(group: pd.DataFrame | None) -> dict[str, float | int | str]:
     shown = {name: quantile(curve, q, counts["recovered"] + counts["open"]) for name, q in QUANTILES.items()}
     values |= {name: at_us / US_PER_MS for name, (at_us, _) in shown.items()}
     return values | {f"{name}_status": status for name, (_, status) in shown.items()}
-
-
-def _latencies(table: pd.DataFrame, end: str) -> NDArray[np.float64]:
-    return table.loc[table["end"] == end, "latency_us"].to_numpy(dtype=float)
 
 
 def _bootstrap(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy import special  # not scipy.stats, which takes most of a second to import
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,11 +123,9 @@ def poisson_interval(count: int, exposure: float, level: float = LEVEL) -> Inter
         raise ValueError(f"an exposure is above 0, not {exposure}")
     if count == 0:
         return Interval(0.0, 0.0, 3.0 / exposure, "rule-of-three")
-    from scipy.stats import chi2  # takes a second to import: only where an interval is computed
-
+    # Half a quantile of chi-square with 2n degrees of freedom is one of the gamma distribution of shape n.
     tail = (1 - level) / 2
-    low = float(chi2.ppf(tail, 2 * count)) / 2
-    high = float(chi2.ppf(1 - tail, 2 * count + 2)) / 2
+    low, high = (float(end) for end in special.gammaincinv([count, count + 1], [tail, 1 - tail]))
     return Interval(count / exposure, low / exposure, high / exposure, "poisson")
 
 
@@ -233,9 +232,7 @@ def ratio_interval(first: ArrayLike, second: ArrayLike, level: float = LEVEL) ->
 
 def t_tail(distance: float, degrees: int) -> float:
     """Give the two-sided p-value of so many standard errors, by Student's t."""
-    from scipy.stats import t  # takes a second to import: only where a comparison is made
-
-    return float(2 * t.sf(distance, degrees))
+    return float(2 * special.stdtr(degrees, -distance))
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -302,9 +299,7 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
 
 def t_quantiles(level: float, degrees: ArrayLike) -> NDArray[np.float64]:
     """Give Student's two-sided quantile for each number of degrees of freedom; NaN below 1."""
-    from scipy.stats import t  # takes a second to import: only where an interval is computed
-
-    return np.asarray(t.ppf((1 + level) / 2, np.asarray(degrees, dtype=float)), dtype=np.float64)
+    return np.asarray(special.stdtrit(np.asarray(degrees, float), (1 + level) / 2), dtype=np.float64)
 
 
 def _paired_p_value(differences: NDArray[np.float64]) -> float:

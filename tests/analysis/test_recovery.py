@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import CensoredData, ecdf
 
 from sim.analysis.frequency import KIND_NAMES
 from sim.analysis.recovery import (
@@ -125,6 +126,19 @@ def test_the_curve_is_the_published_one():
     published = {6: 0.8571, 7: 0.8067, 10: 0.7529, 13: 0.6902, 16: 0.6275, 22: 0.5378, 23: 0.4482, 35: 0.4482}
     assert {at: survival[at] for at in published} == pytest.approx(published, abs=5e-5)
     assert quantile(curve, 0.5, 21) == (23 * MS, "ok")
+
+
+def test_the_curve_is_that_of_scipy_to_the_last_bit():
+    generator = np.random.default_rng(20261127)
+    for _ in range(50):
+        size = generator.integers(1, 300)
+        latencies = generator.integers(0, generator.integers(2, 500), size)
+        table = pd.DataFrame({"latency_us": latencies, "end": generator.choice(["recovered", "open"], size)})
+        recovered, still_open = (latencies[table["end"] == end] for end in ("recovered", "open"))
+        survival = ecdf(CensoredData(uncensored=recovered, right=still_open)).sf
+        curve = recovery_curve(table)
+        assert curve.at_us.tolist() == survival.quantiles.tolist()
+        assert curve.share.tolist() == (1 - survival.probabilities).tolist()
 
 
 def test_competing_ends_share_out_the_incidence():
