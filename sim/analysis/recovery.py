@@ -161,8 +161,8 @@ def recovery_curve(table: pd.DataFrame) -> Curve:
     """Give the share recovered by each latency, among episodes that are neither abandoned nor satisfied.
 
     One minus the Kaplan-Meier estimate ``prod (n(t) - d(t)) / n(t)``: ``n`` episodes still going just before
-    ``t``, ``d`` of them recovered at ``t``; open episodes are right-censored (Kaplan and Meier, "Nonparametric
-    estimation from incomplete observations", JASA 53, 1958).
+    ``t``, ``d`` of them recovered at ``t``; open episodes are right-censored (Kaplan and Meier,
+    "Nonparametric estimation from incomplete observations", JASA 53, 1958).
 
     Parameters
     ----------
@@ -194,9 +194,7 @@ def incidence_curve(table: pd.DataFrame, end: str = "recovered") -> Curve:
 
 
 def _life_table(table: pd.DataFrame, *groups: NDArray[np.bool_]) -> list[NDArray[Any]]:
-    """Give the distinct latencies, how many episodes were still going just before, and how many of each group
-    ended then.
-    """
+    """Give the distinct latencies, how many episodes go on just before each, how many of each group end then."""
     times, place = np.unique(table["latency_us"].to_numpy(dtype=float), return_inverse=True)
     ended = [np.bincount(place[group], minlength=times.size) for group in (slice(None), *groups)]
     return [times, ended[0][::-1].cumsum()[::-1], *ended[1:]]
