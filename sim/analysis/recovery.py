@@ -196,8 +196,9 @@ def incidence_curve(table: pd.DataFrame, end: str = "recovered") -> Curve:
 def _life_table(table: pd.DataFrame, *groups: NDArray[np.bool_]) -> list[NDArray[Any]]:
     """Give the distinct latencies, how many episodes go on just before each, how many of a group end then."""
     times, place = np.unique(table["latency_us"].to_numpy(dtype=float), return_inverse=True)
-    ended = [np.bincount(place[group], minlength=times.size) for group in (slice(None), *groups)]
-    return [times, ended[0][::-1].cumsum()[::-1], *ended[1:]]
+    leaving = np.bincount(place, minlength=times.size)
+    ended = [np.bincount(place[group], minlength=times.size) for group in groups]
+    return [times, leaving[::-1].cumsum()[::-1], *ended]
 
 
 def recovery_curves(
