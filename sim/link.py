@@ -42,9 +42,6 @@ OPS: Final = tuple(Op(index, name) for index, name in enumerate(OPERATIONS))
 OP: Final = {op.name: op for op in OPS}
 
 
-_NEVER_US: Final = 1 << 62
-
-
 class ModelError(Exception):
     """An actor made a mistake that the engine would answer with an error: a bug of the model."""
 
@@ -63,17 +60,14 @@ class Client:
     """
 
     __slots__ = (
-        "fifo", "last_arrival_us", "last_reply_us", "next_lost_reply", "next_lost_request",
-        "replies_until_loss", "reply", "request", "requests_until_loss",
+        "fifo", "last_arrival_us", "last_reply_us", "replies_lost", "reply", "request", "requests_lost",
     )  # fmt: skip
 
     def __init__(self, streams: Streams, name: str, link: LinkSpec) -> None:
         self.request = link.request.draws(streams.of(f"{name}/request"))
         self.reply = link.reply.draws(streams.of(f"{name}/reply"))
-        self.next_lost_request = streams.gaps(f"{name}/lose_request", link.lose_request)
-        self.next_lost_reply = streams.gaps(f"{name}/lose_reply", link.lose_reply)
-        self.requests_until_loss = self.next_lost_request()
-        self.replies_until_loss = self.next_lost_reply()
+        self.requests_lost = streams.events(f"{name}/lose_request", link.lose_request)
+        self.replies_lost = streams.events(f"{name}/lose_reply", link.lose_reply)
         self.fifo = link.fifo
         self.last_arrival_us = 0
         self.last_reply_us = 0
@@ -229,22 +223,19 @@ class Link:
         arrives_us = now_us + next(client.request)
         if client.fifo:
             client.last_arrival_us = arrives_us = max(arrives_us, client.last_arrival_us)
-        client.requests_until_loss -= 1
-        if arrives_us <= deadline_us and client.requests_until_loss:
+        lost = next(client.requests_lost)
+        if arrives_us <= deadline_us and not lost:
             heappush(self._queue, (arrives_us, 1, next(self._sequence), self._arrive, attempt))
         else:
-            self._send_in_vain(attempt, arrives_us)
+            self._send_in_vain(attempt, None if lost else arrives_us)
 
-    def _send_in_vain(self, attempt: Attempt, arrives_us: int) -> None:
-        """Send a request that is lost, or that arrives when its caller has given up."""
-        client = attempt.process.owner.client
+    def _send_in_vain(self, attempt: Attempt, arrives_us: int | None) -> None:
+        """Send a request that never arrives, or that arrives when its caller has given up."""
         attempt.outcome = UNKNOWN
         attempt.arrived_us = NONE
         self._kernel.call_at(attempt.deadline_us, self._deliver, attempt)
-        if client.requests_until_loss:
+        if arrives_us is not None:
             self._kernel.call_at(arrives_us, self._arrive, attempt)
-        else:
-            client.requests_until_loss = client.next_lost_request()
 
     def message(
         self, sender: Client, deliver: Callable[[Any], object], content: Any, extra_us: int = 0
@@ -315,12 +306,8 @@ class Link:
         done_us = finish_us + next(client.reply)
         if client.fifo:
             client.last_reply_us = done_us = max(done_us, client.last_reply_us)
-        client.replies_until_loss -= 1
-        if not client.replies_until_loss:
-            client.replies_until_loss = client.next_lost_reply()
-            done_us = _NEVER_US
         attempt.outcome = outcome
-        if done_us > attempt.deadline_us:
+        if next(client.replies_lost) or done_us > attempt.deadline_us:
             attempt.outcome = UNKNOWN
             done_us = attempt.deadline_us
         heappush(self._queue, (done_us, 1, next(self._sequence), self._delivery, attempt))

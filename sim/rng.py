@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from array import array
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -90,15 +90,17 @@ class Streams:
         """Give a function that draws U[0, 1) from the stream ``name``, in growing blocks."""
         return in_blocks(lambda: self.of(name).random).__next__
 
-    def gaps(self, name: str, probability: float) -> Callable[[], int]:
-        """Give a function that draws how many trials it takes until something of that probability happens.
+    def events(self, name: str, probability: float) -> Iterator[bool]:
+        """Tell trial by trial, without end, whether something of that probability happens.
 
-        Geometric by inversion, 1 + floor(ln(1 - u) / ln(1 - p)): one draw an event instead of one a trial.
+        How many trials it takes is geometric, drawn by inversion, 1 + floor(ln(1 - u) / ln(1 - p)): one draw an
+        event instead of one a trial.
         """
         if probability < 1.0 / NEVER:
-            return lambda: NEVER
-        uniform = self.uniform(name)
+            return repeat(False)
         if probability == 1.0:
-            return lambda: 1
+            return repeat(True)
         scale = 1.0 / math.log1p(-probability)
-        return lambda: min(1 + int(math.log1p(-uniform()) * scale), NEVER)
+        uniforms = in_blocks(lambda: self.of(name).random)
+        trials = (min(1 + int(math.log1p(-uniform) * scale), NEVER) for uniform in uniforms)
+        return chain.from_iterable(chain(repeat(False, needed - 1), (True,)) for needed in trials)

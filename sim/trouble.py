@@ -1,7 +1,7 @@
 """Trouble of a connection that comes and goes: slowness and loss on top of what the scenario's link has.
 
-Nothing is asked of an attempt: at the beginning and end of a window the client's own delays and distances to
-the next loss are exchanged. Loss is without memory (geometric distances), so drawing the distance anew at a
+Nothing is asked of an attempt: at the beginning and end of a window the client's own delays and losses
+are exchanged. Loss is without memory (geometric distances), so drawing the distance anew at a
 boundary changes nothing of its law.
 """
 
@@ -63,10 +63,8 @@ class Trouble:
         client, streams = self._client, self._streams
         self._redrawn += 1
         name = f"{self._name}/trouble/{self._redrawn}"
-        client.next_lost_request = streams.gaps(f"{name}/requests", _either(self._requests))
-        client.next_lost_reply = streams.gaps(f"{name}/replies", _either(self._replies))
-        client.requests_until_loss = client.next_lost_request()
-        client.replies_until_loss = client.next_lost_reply()
+        client.requests_lost = streams.events(f"{name}/requests", _either(self._requests))
+        client.replies_lost = streams.events(f"{name}/replies", _either(self._replies))
 
 
 def _either(probabilities: list[float]) -> float:

@@ -1,5 +1,9 @@
 """Streams belong to their names: nothing but seed, replication and name decides what they give."""
 
+import math
+
+import pytest
+
 from sim.rng import Streams
 
 
@@ -33,3 +37,18 @@ def test_the_first_draws_are_recorded():
 
 
 RECORDED = [0.665163381, 0.083926796, 0.393688628]
+
+
+def test_events_come_one_draw_each():
+    """The first trial that succeeds is the geometric quantile of a draw; so is the distance to the next."""
+    uniforms = Streams(7, 0).uniform("x")
+    distances = [1 + int(math.log1p(-uniforms()) / math.log1p(-0.3)) for _ in range(500)]
+    expected = [trial == distance for distance in distances for trial in range(1, distance + 1)]
+    events = Streams(7, 0).events("x", 0.3)
+    assert [next(events) for _ in expected] == expected
+
+
+@pytest.mark.parametrize(("probability", "always"), [(0.0, False), (1e-300, False), (1.0, True)])
+def test_the_impossible_and_the_certain(probability, always):
+    events = Streams(7, 0).events("x", probability)
+    assert {next(events) for _ in range(1000)} == {always}

@@ -129,16 +129,11 @@ class Dispatcher(Actor):
         self._delay = (
             None if flows is None else flows.dispatch_delay.sampler(world.streams.of(f"{self.name}/delay"))
         )
-        self._until_lost = world.streams.gaps(
-            f"{self.name}/lost", 0.0 if flows is None else flows.lose_dispatch
-        )
-        self._left = self._until_lost()
+        self._lost = world.streams.events(f"{self.name}/lost", 0.0 if flows is None else flows.lose_dispatch)
 
     def ended(self, execution: int, at_us: int) -> None:
         """Hear that a member of a flow has ended; the message may be lost."""
-        self._left -= 1
-        if self._left == 0:
-            self._left = self._until_lost()
+        if next(self._lost):
             return
         delay_us = 0 if self._delay is None else self._delay()
         self.world.kernel.call_at(at_us + delay_us, self._start, execution)

@@ -135,27 +135,27 @@ class _TimedKernel(Kernel):
         super().run_until(horizon_us)
 
 
-def whole_model(scenario, **parts):
-    """Seconds of a run from its first event to the end of its tables, and its result.
-
-    ``parts`` stand for parts of :mod:`sim.replication` of the same names.
-    """
-    parts["Kernel"] = _TimedKernel
+def run_of(scenario, **parts):
+    """Run with other parts in the place of those of :mod:`sim.replication` that have their names."""
     kept = {name: getattr(sim.replication, name) for name in parts}
     for name, part in parts.items():
         setattr(sim.replication, name, part)
     try:
-        result = run(scenario, "documented", scenario.retry)
-        return process_time() - _TimedKernel.began, result
+        return run(scenario, "documented", scenario.retry)
     finally:
         for name, part in kept.items():
             setattr(sim.replication, name, part)
 
 
+def whole_model(scenario, **parts):
+    """Seconds of a run from its first event to the end of its tables, and its result."""
+    result = run_of(scenario, Kernel=_TimedKernel, **parts)
+    return process_time() - _TimedKernel.began, result
+
+
 def whole_model_unrecorded(scenario):
     """Seconds of the same run taking nothing down: the same actors do the same at the same instants."""
-    parts = {"Recorder": UnrecordedRun, "ExecutionLedger": UnrecordedLedger, "_result": _no_result}
-    return whole_model(scenario, **parts)[0]
+    return whole_model(scenario, **UNRECORDED)[0]
 
 
 class _NoResult:
@@ -165,6 +165,9 @@ class _NoResult:
 
 def _no_result(*_, **__):
     return _NoResult()
+
+
+UNRECORDED = {"Recorder": UnrecordedRun, "ExecutionLedger": UnrecordedLedger, "_result": _no_result}
 
 
 def rungs(rounds: int = ROUNDS) -> dict[str, list[float]]:
