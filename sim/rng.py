@@ -93,8 +93,8 @@ class Streams:
     def events(self, name: str, probability: float) -> Iterator[bool]:
         """Tell trial by trial, without end, whether something of that probability happens.
 
-        How many trials it takes is geometric, drawn by inversion, 1 + floor(ln(1 - u) / ln(1 - p)): one draw an
-        event instead of one a trial.
+        How many trials it takes is geometric, drawn by inversion, 1 + floor(ln(1 - u) / ln(1 - p)): one draw
+        an event instead of one a trial.
         """
         if probability < 1.0 / NEVER:
             return repeat(False)

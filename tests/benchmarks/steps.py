@@ -1,9 +1,9 @@
 """What the attempt path is made of: the bytecode instructions that an attempt executes, function by function.
 
-``python -m tests.benchmarks.steps`` prints them for the bare SimPy skeleton and for the whole model, without its
-records and with them. No clock is read: the counts are the same on any machine with the same CPython. They say
-where the time of :mod:`tests.benchmarks.ladder` goes, to the instruction, where a profiler's own costs would
-distort functions as short as these.
+``python -m tests.benchmarks.steps`` prints them for the bare SimPy skeleton and for the whole model, without
+its records and with them. No clock is read: the counts are the same on any machine with the same CPython.
+They say where the time of :mod:`tests.benchmarks.ladder` goes, to the instruction, where a profiler's own
+costs would distort functions as short as these.
 """
 
 from __future__ import annotations
