@@ -10,12 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import special  # not scipy.stats, which takes most of a second to import
+
+from sim.lazy import LazyModule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
+    from scipy import special
+else:
+    # Not scipy.stats, which takes most of a second to import; and only where an interval is computed.
+    special = LazyModule("scipy.special")
 
 LEVEL = 0.95
 """Confidence level of every interval, unless told otherwise."""
