@@ -188,12 +188,18 @@ def _cluster(distributed: Any, jobs: int, address: str | None) -> Iterator[str]:
 
 @contextmanager
 def _client(distributed: Any, address: str) -> Iterator[Any]:
+    client = None
     try:
-        client = distributed.Client(address, timeout=_PATIENCE_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise OptionError(f"no Dask scheduler answers at {address} ({_reason(error)})") from None
-    with client:
+        try:
+            # One that is interrupted while it is made would try to close itself when the cluster is gone.
+            with _unheard_interrupts():
+                client = distributed.Client(address, timeout=_PATIENCE_S, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise OptionError(f"no Dask scheduler answers at {address} ({_reason(error)})") from None
         yield client
+    finally:
+        if client is not None:
+            client.close()
 
 
 class _Dask:
