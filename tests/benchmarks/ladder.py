@@ -1,8 +1,8 @@
 """The attempt path rung by rung: what each part of it costs, in one run, against the bare SimPy skeleton.
 
 ``python -m tests.benchmarks.ladder`` prints a row a rung: microseconds of processor time an attempt in the
-fastest round, what the rung adds to the one before, and the share of the skeleton's speed that is left. Every rung does what an
-attempt does in any run of the model, and nothing that a rung above it does:
+fastest round, what the rung adds to the one before, and the share of the skeleton's speed that is left. Every
+rung does what an attempt does in any run of the model, and nothing that a rung above it does:
 
 ``heap loop``      plain Python, no processes: a heap of calls (:func:`tests.benchmarks.skeleton.heap_loop`)
 ``SimPy``          the bare skeleton (:func:`tests.benchmarks.skeleton.simpy_skeleton`)
